@@ -1,0 +1,26 @@
+"""The few words for arrays that every room shares: what an array is, which module computes with it, new memory beside it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, TypeAlias
+
+import numpy as np
+
+Array: TypeAlias = np.ndarray[Any, Any]  # a NumPy array, or a CuPy array, which has the same interface
+Shape: TypeAlias = tuple[int, ...]
+
+
+def array_module(x: Array) -> Any:
+    """numpy, or cupy for an array that lives on a GPU. CuPy is never imported here: such an array has done it."""
+    return np if isinstance(x, np.ndarray) else sys.modules["cupy"]
+
+
+def empty(like: Array, shape: Shape, dtype: Any = None) -> Array:
+    """Uninitialised memory where `like` lives (its module and device), C-contiguous."""
+    return array_module(like).empty_like(like, shape=shape, dtype=dtype, order="C")
+
+
+def zeros(like: Array, shape: Shape) -> Array:
+    """Zeros where `like` lives, C-contiguous, in its dtype."""
+    return array_module(like).zeros_like(like, shape=shape, order="C")

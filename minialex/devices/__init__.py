@@ -1,0 +1,19 @@
+"""Where arrays live and work runs: GPUs, virtual CPU devices, the wires between them and the ledger of what crossed."""
+
+from minialex.devices.device import Device, DeviceError, on_all
+from minialex.devices.parse import choose, parse_devices
+from minialex.devices.strict import strict_mode
+from minialex.devices.wire import Crossing, Ledger, Wire, pack
+
+__all__ = [
+    "Crossing",
+    "Device",
+    "DeviceError",
+    "Ledger",
+    "Wire",
+    "choose",
+    "on_all",
+    "pack",
+    "parse_devices",
+    "strict_mode",
+]

@@ -1,0 +1,70 @@
+"""A virtual CPU device: one worker thread, with one BLAS thread, so that two towers on a laptop really run side by side.
+
+NumPy lets go of the interpreter lock inside its loops and inside BLAS, so two workers fill two cores. One BLAS thread for
+each is both faster than two workers that fight over all cores, and safe: some OpenBLAS builds (those in NumPy wheels before
+2.5 among them) return wrong products when *multithreaded* calls of different kinds run at once (`minialex doctor` tries it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from minialex.arrays import Array
+from minialex.devices import strict
+from minialex.devices.device import Device, T
+
+
+class CpuDevice(Device):
+    """`cpu:0`, `cpu:1`, ...: each with its own worker, which starts with the first piece of work."""
+
+    xp = np
+
+    def __init__(self, index: int) -> None:
+        self.name = f"cpu:{index}"
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix=self.name)
+        one_blas_thread()
+
+    def __enter__(self) -> CpuDevice:
+        strict.enter(self.name)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        strict.leave()
+
+    def submit(self, work: Callable[..., T], *arguments: Any) -> Future[T]:
+        return self._worker.submit(self._run, work, *arguments)
+
+    def _run(self, work: Callable[..., T], *arguments: Any) -> T:
+        with self:
+            return work(*arguments)
+
+    def put(self, host: Array, dtype: Any = None) -> Array:
+        return self._own(np.array(strict.raw(host), dtype=dtype, order="C", copy=True))
+
+    def get(self, array: Array) -> Array:
+        return np.array(strict.raw(array), order="C", copy=True)
+
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        return self._own(np.empty(shape, dtype))
+
+    def receive(self, x: Array, source: Device | None, buffer: Array) -> None:
+        np.copyto(strict.raw(buffer), strict.raw(x))
+
+    def synchronize(self) -> None:
+        self.submit(lambda: None).result()
+
+    def _own(self, array: Array) -> Array:
+        return strict.own(array, self.name) if strict.is_strict() else array
+
+
+@cache
+def one_blas_thread() -> Any:
+    """Limit BLAS to one thread a caller, for the rest of the process: from now on each worker is one core's worth."""
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415  only when a CPU device is really made
+
+    return threadpool_limits(limits=1, user_api="blas")

@@ -1,0 +1,74 @@
+"""A device: a place where arrays live and work runs in order.
+
+Everything that happens on a device happens inside `with device:`; `submit` puts a call at the end of the device's queue.
+Arrays cross from one device to another by a `Wire` (wire.py) and in no other way.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from minialex.arrays import Array
+
+T = TypeVar("T")
+
+
+class DeviceError(ValueError):
+    """A device that is not there, or arrays of two devices in one operation. The message says what to do."""
+
+
+class Device(ABC):
+    """`name` is "cpu:0", "cuda:1", ...; `xp` is the array module that computes there."""
+
+    name: str
+    xp: Any
+
+    @abstractmethod
+    def __enter__(self) -> Device:
+        """Make this the place where the thread's allocations, kernels and copies happen."""
+
+    @abstractmethod
+    def __exit__(self, *exception: object) -> None:
+        """Back to the place before."""
+
+    @abstractmethod
+    def submit(self, work: Callable[..., T], *arguments: Any) -> Future[T]:
+        """Queue work(*arguments) on this device. result() waits for the call and raises what it raised.
+
+        On a GPU the call itself has ended when this returns, but the kernels that it launched may still run.
+        """
+
+    @abstractmethod
+    def put(self, host: Array, dtype: Any = None) -> Array:
+        """A copy of a host array on this device, in its own dtype or the one given."""
+
+    @abstractmethod
+    def get(self, array: Array) -> Array:
+        """A C-contiguous host copy of one of this device's arrays, once all work queued before is done."""
+
+    @abstractmethod
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        """Uninitialised memory on this device."""
+
+    @abstractmethod
+    def receive(self, x: Array, source: Device | None, buffer: Array) -> None:
+        """Copy x, contiguous, from `source` (None: the host) into `buffer` on this device, same shape and dtype."""
+
+    @abstractmethod
+    def synchronize(self) -> None:
+        """Wait until all work queued here is done."""
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def on_all(devices: tuple[Device, ...], work: Callable[..., T], *arguments: tuple[Any, ...]) -> tuple[T, ...]:
+    """work(a_d, b_d, ...) on every device d at the same time; all are waited for, then the first failure is raised."""
+    futures = [device.submit(work, *each) for device, *each in zip(devices, *arguments, strict=True)]
+    failures = [failure for future in futures if (failure := future.exception()) is not None]
+    if failures:
+        raise failures[0]
+    return tuple(future.result() for future in futures)
