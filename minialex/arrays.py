@@ -13,7 +13,7 @@ Shape: TypeAlias = tuple[int, ...]
 
 def array_module(x: Array) -> Any:
     """numpy, or cupy for an array that lives on a GPU. CuPy is never imported here: such an array has done it."""
-    return np if isinstance(x, np.ndarray) else sys.modules["cupy"]
+    return np if isinstance(x, np.ndarray | np.generic) else sys.modules["cupy"]
 
 
 def empty(like: Array, shape: Shape, dtype: Any = None) -> Array:

@@ -113,9 +113,9 @@ def image_shape(layer: Layer, shape: Shape, channels: int | None = None) -> tupl
     return shape
 
 
-def positions(layer: Layer, size: int, before: int, after: int, kernel: int, stride: int) -> int:
-    """How many places a kernel can take along one side: floor((size + before + after - kernel) / stride) + 1."""
-    room = size + before + after - kernel
+def positions(layer: Layer, size: int, before: int, after: int, kernel: int, stride: int, overhang: int = 0) -> int:
+    """How many places a kernel can take along one side: floor((size + before + after + overhang - kernel) / stride) + 1."""
+    room = size + before + after + overhang - kernel
     if room < 0:
         raise ValueError(f"{layer!r}: a kernel of {kernel} does not fit an input of {size} with padding {before} + {after}")
     return room // stride + 1

@@ -7,7 +7,7 @@ With W as a matrix (o, q) the layer is a linear one, and with dY = dL/dy as a ma
 
     Y = X Wᵀ + b          Y[p, o]  = sum_q X[p, q] W[o, q] + b[o]
     dW = dYᵀ X            dW[o, q] = sum_p dY[p, o] X[p, q]        (each weight was used once at every position)
-    db = sum_p dY[p]
+    db = sum_p dY[p] = 1ᵀ dY      (as a product: BLAS adds thousands of rows with less rounding than one by one)
     dX = dY W             dX[p, q] = sum_o dY[p, o] W[o, q]
     dx = col2im(dX)       every pixel collects the gradients of all the patches that it was copied to
 
@@ -83,7 +83,7 @@ class Conv2d(Layer):
         W = self._weight_matrices(x)
         dY = pad_channels_last(dy, (0, 0, 0, 0)).reshape(N * oH * oW, O)
         dW = [array_module(x).zeros_like(w) for w in W]
-        dx = empty(x, (N, *x.shape[2:], self.in_channels) if self.input_gradient else (0, 0, 0, 0)).transpose(0, 3, 1, 2)
+        dx = empty(x, (N, *x.shape[2:], self.in_channels) if self.input_gradient else (N, 0, 0, 0)).transpose(0, 3, 1, 2)
         for images, p in self._blocks(x):
             padded = pad_channels_last(x[images], self.padding)
             for g, (ins, outs) in enumerate(self._slices()):
@@ -91,7 +91,7 @@ class Conv2d(Layer):
                 if self.input_gradient:
                     dX = (dY[p, outs] @ W[g]).reshape(-1, oH, oW, *self.kernel_size, ins.stop - ins.start)
                     dx[images, ins] = col2im(dX, dx[images, ins].shape, self.stride, self.padding)
-        self._keep_gradients(dW, dY.sum(axis=0))
+        self._keep_gradients(dW, array_module(x).ones(len(dY), dY.dtype) @ dY)
         return dx
 
     def _columns(self, padded: Array, channels: slice) -> Array:

@@ -44,7 +44,7 @@ class LocalResponseNorm(Layer):
         super().__init__()
         if size < 1 or groups < 1:
             raise ValueError(f"LocalResponseNorm: size and groups must be at least 1, got {size} and {groups}")
-        if k <= 0 or alpha < 0:
+        if not (k > 0 and alpha >= 0):
             raise ValueError(f"LocalResponseNorm: k must be positive and alpha not negative, got k={k}, alpha={alpha}")
         self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
         self.alpha_over_size, self.groups = alpha_over_size, groups

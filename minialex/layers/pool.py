@@ -49,7 +49,7 @@ class _Pool2d(Layer):
         kernel, stride = self.kernel_size[axis], self.stride[axis]
         if not self.ceil_mode:
             return positions(self, size, before, after, kernel, stride)
-        places = positions(self, size, before, after + stride - 1, kernel, stride)
+        places = positions(self, size, before, after, kernel, stride, overhang=stride - 1)
         return places - 1 if (places - 1) * stride >= size + before else places
 
     def _cover(self, shape: Shape) -> tuple[int, int, int, int]:
@@ -96,7 +96,7 @@ class MaxPool2d(_Pool2d):
         x, y = self._recall()
         N, oH, oW, C = y.shape
         self._check_upstream(dy, (N, C, oH, oW))
-        padded = pad_channels_last(x, self._cover(x.shape), fill=-np.inf)
+        padded = pad_channels_last(x, self._cover(x.shape), fill=np.nan)  # nan equals nothing: padding never wins
         dpadded = zeros(padded, padded.shape)
         waiting = dy.transpose(0, 2, 3, 1).astype(x.dtype)  # a copy: each window's gradient, until its winner is met
         for pixel, dpixel in zip(self._offsets(padded, oH, oW), self._offsets(dpadded, oH, oW), strict=True):
