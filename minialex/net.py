@@ -29,6 +29,9 @@ class Net:
         self.ledger = Ledger()
         for stage in stages:
             devices = stage.place(devices, self.ledger)
+        names = [name for name, _, layer in self.layers() if layer.params]
+        if "" in names or len(set(names)) < len(names):
+            raise ValueError(f"every layer with parameters needs a name of its own, got {names}")
         self._home = devices[0]
         self._wire = Wire(None, self._home, "logits", "backward", self.ledger)
         for _, device, layer in self.layers():

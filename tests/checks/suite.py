@@ -107,7 +107,7 @@ def same(what: str, got: Any, expected: Any, tolerance: float = 0.0) -> None:
     worst = np.unravel_index(int(np.argmax(error)), error.shape)
     at = f"{what}[{', '.join(map(str, worst))}]"
     largest = max(1.0, float(np.max(np.abs(expected))))
-    assert error[worst] <= tolerance * largest, f"{at} is {got[worst]!s}, expected {expected[worst]!s}"
+    assert error[worst] == 0 or error[worst] <= tolerance * largest, f"{at} is {got[worst]!s}, expected {expected[worst]!s}"
 
 
 def complains(kind: type[Exception] | tuple[type[Exception], ...], *about: str, of: Callable[[], Any]) -> None:
