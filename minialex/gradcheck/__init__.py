@@ -14,10 +14,11 @@ gradient must lie between the one-sided slopes.
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
+
+from minialex.gradcheck.causes import likeliest_cause
 
 Array = np.ndarray[Any, Any]
 ROUNDING = 16 * float(np.finfo(np.float64).eps)  # a few roundings, relative to the largest number of an array
@@ -157,31 +158,16 @@ class Report:
         self.error = max(self.error, float(found[:, 0].max()))
 
     def _explain(self, name: str, g: Array, tested: Array) -> str:
-        """The worst of the coordinates tested, and the first of the usual mistakes that fits all that they show."""
-        errors, low, high, r = np.array([self._slope(name, np.array([i]), np.ones(1), g)[:4] for i in tested]).T
-        worst, wrong, e, whole = errors.argmax(), ~(errors <= self.tolerance), np.clip(r, low, high), len(tested) == g.size
-        at, largest = np.array(np.unravel_index(tested, g.shape)), np.fmax.reduce(abs(e), initial=0.0)  # fmax passes nan by
-        like = partial(np.allclose, r, rtol=1e-8, atol=1e-8 * largest)
-        factor, squares = r @ e / (e @ e or 1.0), [i for i in range(1, g.ndim) if whole and g.shape[i] == g.shape[i - 1]]
-        along = [f"{i} is {np.unique(k[wrong])}" for i, k in enumerate(at) if not np.isin(k[wrong], k[~wrong]).any()]
-        depth = np.minimum(at, np.array(g.shape)[:, None] - 1 - at)[-2:].min(axis=0, initial=g.size)
-        causes = [
-            ("each may be right, but not all together: at a tie, one input gets the gradient", not wrong.any()),
-            ("received is zero everywhere: the gradient does not flow", not g.any()),
-            ("received has the opposite sign", like(-e)),
-            (f"received is {factor:.6g} times expected; the batch is {[*self.x.shape, 1][0]}", like(factor * e) > like(e)),
-            ("received is transposed", any(like(e.reshape(g.shape).swapaxes(i, i - 1).ravel()) for i in squares) > like(e)),
-            ("the right numbers in the wrong places", whole and like(np.sort(e)[r.argsort().argsort()]) > like(e)),
-            ("only this one is wrong", wrong.sum() == 1),
-            ("wrong only where expected is zero: a mask is missing", not e[wrong].any()),
-            ("zero wherever it is wrong: part of the gradient does not flow", not r[wrong].any()),
-            (f"wrong just where axis {' or axis '.join(along)}", along and not wrong.all()),
-            ("wrong near the border, right inside: padding", g.ndim > 2 and depth[wrong].max(initial=0) < depth.max()),
-        ]
+        """The worst of the coordinates tested, and the likeliest cause of all that they show."""
+        errors, low, high, received = np.array([self._slope(name, np.array([i]), np.ones(1), g)[:4] for i in tested]).T
+        wrong, worst = ~(errors <= self.tolerance), errors.argmax()
+        cause = likeliest_cause(g, tested, wrong, np.clip(received, low, high), received, batch=[*self.x.shape, 1][0])
+        place = [int(i) for i in np.unravel_index(tested[worst], g.shape)]
         expected = f"{low[worst]:.9g}" + (f" to {high[worst]:.9g} (a kink)" if low[worst] < high[worst] else "")
-        place = f"{name}{at[:, worst].tolist()}: expected {expected}, received {r[worst]:.9g}. Likeliest cause: "
-        cause = next((cause for cause, fits in causes if fits), "no pattern")
-        return f"{place}{cause} ({wrong.sum()} of {wrong.size} coordinates tested are wrong)"
+        return (
+            f"{name}{place}: expected {expected}, received {received[worst]:.9g}. Likeliest cause: {cause} "
+            f"({wrong.sum()} of {wrong.size} coordinates tested are wrong)"
+        )
 
 
 def _demand(ok: Any, message: str) -> None:
