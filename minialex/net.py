@@ -109,6 +109,8 @@ class Net:
         wrong = [
             f"{k} {np.shape(state[k])} where the net has {own[k].shape}" for k in own if np.shape(state[k]) != own[k].shape
         ]
+        kinds = {k: np.asarray(state[k]).dtype for k in own}
+        wrong += [f"{k} holds {kind}, not real numbers" for k, kind in kinds.items() if kind.kind not in "fiu"]
         if wrong:
             raise ValueError(f"the state is of another net: {wrong[0]}")
         for name, device, layer in self.layers():

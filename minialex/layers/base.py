@@ -119,3 +119,17 @@ def positions(layer: Layer, size: int, before: int, after: int, kernel: int, str
     if room < 0:
         raise ValueError(f"{layer!r}: a kernel of {kernel} does not fit an input of {size} with padding {before} + {after}")
     return room // stride + 1
+
+
+def geometry(kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, ...]) -> str:
+    """ "3, padding 1", "11x5, stride 4, padding (0, 3, 0, 3)": a layer's window, for errors and tables."""
+
+    def short(sizes: tuple[int, ...]) -> str:
+        return str(sizes[0]) if len(set(sizes)) == 1 else "x".join(map(str, sizes))
+
+    words = [short(kernel)]
+    if stride != (1, 1):
+        words.append(f"stride {short(stride)}")
+    if any(padding):
+        words.append(f"padding {padding[0] if len(set(padding)) == 1 else padding}")
+    return ", ".join(words)

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from minialex.arrays import Array, Shape, array_module, empty
-from minialex.layers.base import Layer, four_sides, image_shape, pair, positions
+from minialex.layers.base import Layer, four_sides, geometry, image_shape, pair, positions
 from minialex.layers.im2col import col2im, pad_channels_last, windows
 from minialex.layers.parameters import constant, gaussian
 
@@ -139,5 +139,5 @@ class Conv2d(Layer):
 
     def __repr__(self) -> str:
         groups = f", groups={self.groups}" if self.groups > 1 else ""
-        k, s = "x".join(map(str, self.kernel_size)), "x".join(map(str, self.stride))
-        return f"Conv2d({self.in_channels} -> {self.out_channels}, {k}, stride {s}, padding {self.padding}{groups})"
+        window = geometry(self.kernel_size, self.stride, self.padding)
+        return f"Conv2d({self.in_channels} -> {self.out_channels}, {window}{groups})"

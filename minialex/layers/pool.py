@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 
 from minialex.arrays import Array, Shape, array_module, empty, zeros
-from minialex.layers.base import Layer, four_sides, image_shape, pair, positions
+from minialex.layers.base import Layer, four_sides, geometry, image_shape, pair, positions
 from minialex.layers.im2col import pad_channels_last
 
 
@@ -73,9 +73,8 @@ class _Pool2d(Layer):
         return padded[:, top : top + H, left : left + W].transpose(0, 3, 1, 2)
 
     def __repr__(self) -> str:
-        k, s = "x".join(map(str, self.kernel_size)), "x".join(map(str, self.stride))
-        extra = (f", padding {self.padding}" if any(self.padding) else "") + (", ceil" if self.ceil_mode else "")
-        return f"{type(self).__name__}({k}, stride {s}{extra})"
+        ceil = ", ceil" if self.ceil_mode else ""
+        return f"{type(self).__name__}({geometry(self.kernel_size, self.stride, self.padding)}{ceil})"
 
 
 class MaxPool2d(_Pool2d):
