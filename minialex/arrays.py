@@ -24,3 +24,10 @@ def empty(like: Array, shape: Shape, dtype: Any = None) -> Array:
 def zeros(like: Array, shape: Shape) -> Array:
     """Zeros where `like` lives, C-contiguous, in its dtype."""
     return array_module(like).zeros_like(like, shape=shape, order="C")
+
+
+def channels_last(x: Array) -> Array:
+    """x itself, but four axes (N, C, H, W) are laid out in memory as (N, H, W, C); a copy only where they are not yet."""
+    if x.ndim != 4:
+        return x
+    return array_module(x).ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)

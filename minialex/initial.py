@@ -13,7 +13,7 @@ from math import sqrt
 
 import numpy as np
 
-from minialex.arrays import Array
+from minialex.arrays import Array, channels_last
 from minialex.layers import Dropout
 from minialex.layers.parameters import gaussian
 from minialex.net import Net
@@ -62,4 +62,4 @@ def initialise(net: Net, seed: int, initial: Initial, slices: Mapping[str, int] 
 def _drawn(weight: Array, std: float, seed: int, sources: list[str]) -> Array:
     out, *rest = weight.shape
     part = (out // len(sources), *rest)
-    return np.concatenate([gaussian(part, std, weight.dtype, generator(seed, f"{s}.weight")) for s in sources])
+    return channels_last(np.concatenate([gaussian(part, std, weight.dtype, generator(seed, f"{s}.weight")) for s in sources]))

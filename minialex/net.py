@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minialex.arrays import Array, Shape
+from minialex.arrays import Array, Shape, channels_last
 from minialex.devices import Crossing, Device, Ledger, Wire
 from minialex.layers import Layer, Sequential
 from minialex.summary import table
@@ -115,7 +115,7 @@ class Net:
             raise ValueError(f"the state is of another net: {wrong[0]}")
         for name, device, layer in self.layers():
             for key, value in layer.params.items():
-                layer.params[key] = device.put(np.ascontiguousarray(state[f"{name}.{key}"]), value.dtype)
+                layer.params[key] = device.put(channels_last(np.ascontiguousarray(state[f"{name}.{key}"])), value.dtype)
 
     def generators(self) -> dict[str, np.random.Generator]:
         """The generators of all layers that draw, by name ("dropout6.0.rng")."""

@@ -33,6 +33,10 @@ class Layer:
         """dL/dx for the last forward pass, from dy = dL/dy of y's shape; dL/dparam goes to `grads`."""
         raise NotImplementedError
 
+    def remember(self, x: Array) -> None:
+        """Be ready for backward as after forward(x), for a caller that has y already."""
+        self.forward(x)
+
     def output_shape(self, shape: Shape) -> Shape:
         """The shape of y for an x of this shape; raises ValueError where x would not fit."""
         return shape

@@ -94,6 +94,9 @@ class Conv2d(Layer):
         self._keep_gradients(dW, array_module(x).ones(len(dY), dY.dtype) @ dY)
         return dx
 
+    def remember(self, x: Array) -> None:
+        self._saved = self._check_input(x)
+
     def _columns(self, padded: Array, channels: slice) -> Array:
         """X for one block of images and one group: (n oH oW, kH kW C), copied from the view of all the patches."""
         view = windows(padded[..., channels], self.kernel_size, self.stride)

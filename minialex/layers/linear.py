@@ -49,6 +49,9 @@ class Linear(Layer):
         y += self.params["bias"].astype(x.dtype, copy=False)
         return y
 
+    def remember(self, x: Array) -> None:
+        self._saved = self._check_input(x)
+
     def backward(self, dy: Array) -> Array:
         x = self._recall()
         self._check_upstream(dy, self.output_shape(x.shape))

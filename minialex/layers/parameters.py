@@ -6,16 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from minialex.arrays import Array, Shape
+from minialex.arrays import Array, Shape, channels_last
 
 
 def gaussian(shape: Shape, std: float, dtype: Any, rng: np.random.Generator | None) -> Array:
     """N(0, std²) of this shape and dtype, from the generator given, or from a fresh one with seed 0.
 
-    Drawn in float32 for every real dtype, so that a float64 net starts exactly where its float32 twin does.
+    Drawn in float32 for every real dtype, so that a float64 net starts exactly where its float32 twin does. A convolution's
+    weight is laid out channels-last, so that its matrix (o, q) is a view.
     """
     rng = rng if rng is not None else np.random.default_rng(0)
-    return (rng.standard_normal(shape, dtype=np.float32) * np.float32(std)).astype(dtype, copy=False)
+    return channels_last((rng.standard_normal(shape, dtype=np.float32) * np.float32(std)).astype(dtype, copy=False))
 
 
 def constant(size: int, value: float, dtype: Any) -> Array:

@@ -24,6 +24,7 @@ class Sequential(Layer):
     """
 
     def __init__(self, *layers: Layer, **named: Layer) -> None:
+        self._saved = None
         for name, layer in named.items():
             layer.name = name
         self.layers = [*layers, *named.values()]

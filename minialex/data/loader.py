@@ -1,0 +1,261 @@
+"""The loader: batches made on the CPU while the devices compute, hence "computationally free" (paper, section 4.1).
+
+Threads, not processes: making a batch is nearly all NumPy's loops and Pillow's decoder, which let go of the interpreter lock,
+and a thread hands its batch over without copying it. Workers take whole batches; the loader gives them out in order.
+Which batch is which follows from (seed, epoch) before any worker starts, so that their number changes nothing but the time.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+import weakref
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, wait
+from itertools import islice
+from math import prod
+from queue import SimpleQueue
+from time import perf_counter
+from typing import Any, Protocol
+
+import numpy as np
+
+from minialex.arrays import Array, Shape
+from minialex.data.batches import Batch
+from minialex.data.dataset import Split
+from minialex.data.errors import DataError
+from minialex.data.views import CentreCrop, Draws, channels_first, channels_last_shape
+from minialex.seeds import generator
+
+READ = 1 << 20  # numbers that are read from the split in one go: no second copy of a whole batch is ever made
+SLOW = 60.0  # seconds without a batch after which a warning says what is being read
+FAREWELL = 5.0  # seconds that closing waits for a worker which is stuck in a read
+
+
+class LoadError(DataError):
+    """A batch could not be made. Names the image; what happened there is the cause."""
+
+
+class Preparation(Protocol):
+    """From images to what a net sees: CentreCrop, Augmentation, TenViews."""
+
+    image_shape: Shape
+
+    def batch_shape(self, n: int) -> Shape:
+        """The shape (..., n, C, h, w) of what n images become."""
+
+    def draw(self, seed: int, epoch: int, count: int) -> Draws | None:
+        """What is drawn for all `count` images of a set in one epoch: row i for image i, whatever the count."""
+
+    def __call__(self, images: Array, draws: Draws | None, out: Array) -> Any:
+        """Write the n images' views to `out`, with their rows of the draws."""
+
+
+class Loader:
+    """The batches of a split, each image once an epoch, prepared in the background. A source of batches (`Batches`).
+
+    augment: an Augmentation to train, a CentreCrop or TenViews to test; None gives the images as they are, as float32.
+    The order of an epoch comes from the seed and the epoch's number (shuffle=False: the split's own order). Its last batch is
+    smaller where the images do not divide evenly, or left out (drop_last).
+
+    workers: background threads; 0 makes each batch when it is asked for. While the consumer computes with one batch, at most
+    `ahead` more are made. The split's images must bear being read by several threads. Where they have a method
+    `where(index) -> str`, messages tell with it which file an image is. timeout: seconds to wait for a batch before LoadError;
+    by default the loader warns after a minute and waits on, for a network disk may come back.
+
+    waited: seconds that the consumer has spent waiting, of the `elapsed` seconds in which it went through epochs.
+
+    Images come as float32 (n, C, h, w), views of channels-last memory. A batch's memory is used for another when the last
+    array that looks at it is gone. Leaving an epoch early (break, an exception, Ctrl-C) ends its threads.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        batch_size: int,
+        augment: Preparation | None = None,
+        seed: int = 0,
+        *,
+        workers: int = 2,
+        ahead: int = 4,
+        shuffle: bool = True,
+        drop_last: bool = False,
+        timeout: float | None = None,
+    ) -> None:
+        if batch_size < 1 or len(split) < (batch_size if drop_last else 1):
+            raise ValueError(f"Loader: {len(split)} images do not make a batch of {batch_size}")
+        if workers < 0 or ahead < 1:
+            raise ValueError(f"Loader: workers must not be negative and ahead be at least 1, got {workers} and {ahead}")
+        self.augment = CentreCrop(split.images[np.arange(1)].shape[1:]) if augment is None else augment
+        self.split, self.batch_size, self.seed, self.timeout = split, batch_size, seed, timeout
+        self.workers, self.ahead, self.shuffle, self.drop_last = workers, ahead, shuffle, drop_last
+        self.waited = self.elapsed = 0.0
+        self._memory = Memory(prod(self.augment.batch_shape(min(batch_size, len(split)))))
+
+    def __len__(self) -> int:
+        return len(self.split) // self.batch_size if self.drop_last else -(-len(self.split) // self.batch_size)
+
+    @property
+    def waiting_share(self) -> float:
+        """The part of the time in which the consumer waited for data, 0..1."""
+        return self.waited / self.elapsed if self.elapsed else 0.0
+
+    def order(self, number: int) -> Array:
+        """The images of epoch `number` in their order, int64 (N,)."""
+        N = len(self.split)
+        return generator(self.seed, f"order of epoch {number}").permutation(N) if self.shuffle else np.arange(N)
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of this epoch, the first `start` left out (the place where a run goes on)."""
+        if not 0 <= start <= len(self):
+            raise ValueError(f"Loader: an epoch has batches 0..{len(self) - 1}, it cannot start at {start}")
+        return self._batches(number, start)
+
+    def _batches(self, number: int, start: int) -> Iterator[Batch]:
+        asked = before = perf_counter()
+        order, draws = self.order(number), self.augment.draw(self.seed, number, len(self.split))
+        size, ahead = self.batch_size, self.ahead if self.workers else 0
+        crew = _Crew(min(self.workers, ahead))
+        parts = ((n, order[n * size : (n + 1) * size]) for n in range(start, len(self)))
+        jobs = (_Job(self, f"epoch {number}, batch {n}", indices, draws) for n, indices in parts)
+        queued = ((job, crew.submit(job)) for job in jobs)
+        pending: deque[tuple[_Job, Future[Batch]]] = deque()
+        try:
+            while True:
+                pending.extend(islice(queued, ahead + 1 - len(pending)))
+                if not pending:
+                    return
+                batch = self._wait(*pending.popleft())
+                now = perf_counter()
+                self.waited, self.elapsed, before = self.waited + now - asked, self.elapsed + now - before, now
+                yield batch
+                del batch  # the consumer alone decides how long its memory is held
+                asked = perf_counter()
+        finally:
+            crew.close()
+            self.elapsed += perf_counter() - before
+
+    def _wait(self, job: _Job, future: Future[Batch]) -> Batch:
+        patience = SLOW if self.timeout is None else self.timeout
+        if not wait([future], patience).done:
+            message = f"no batch for {patience:g} s; the loader is still at {job.place()}"
+            if self.timeout is not None:
+                raise LoadError(message)
+            warnings.warn(f"{message}. Waiting on; Ctrl-C stops the run.", RuntimeWarning, stacklevel=3)
+        return future.result()
+
+
+class _Job:
+    """One batch to be made: these images, with their rows of the epoch's draws."""
+
+    def __init__(self, loader: Loader, name: str, indices: Array, draws: Draws | None) -> None:
+        self.split, self.augment, self.memory = loader.split, loader.augment, loader._memory
+        self.name, self.indices, self.draws = name, indices, draws
+        self.at = 0  # the images before this place in the batch are done
+
+    def __call__(self, stop: threading.Event) -> Batch:
+        images = self.memory.lend(self.augment.batch_shape(len(self.indices)))
+        step = max(1, READ // max(1, prod(self.augment.image_shape)))
+        for at in range(0, len(self.indices), step):
+            if stop.is_set():
+                raise LoadError(f"{self.name}: the loader was closed")
+            self.at = at
+            self._make(self.indices[at : at + step], images[..., at : at + step, :, :, :])
+        return images, self.split.labels[self.indices]
+
+    def _make(self, indices: Array, out: Array) -> None:
+        """The views of these images, written to `out` (..., n, C, h, w)."""
+        try:
+            read = self.split.images[indices]
+            if len(read) != len(indices):
+                raise ValueError(f"{len(indices)} images were asked for, {len(read)} came")
+            self.augment(read, self.draws and self.draws.rows(indices), out)
+        except Exception as error:
+            if len(indices) > 1:  # which of them was it?
+                for n in range(len(indices)):
+                    self._make(indices[n : n + 1], out[..., n : n + 1, :, :, :])
+            which = self._image(indices[0]) if len(indices) == 1 else f"images {indices.tolist()} together"
+            raise LoadError(" ".join(f"{self.name}, {which}: {type(error).__name__}: {error}".split())) from error
+
+    def place(self) -> str:
+        """Where the work is, in words."""
+        return f"{self.name}, {self._image(self.indices[self.at])}"
+
+    def _image(self, index: int) -> str:
+        where = getattr(self.split.images, "where", None)
+        return f"image {index} ({where(int(index))})" if callable(where) else f"image {index}"
+
+
+class _Crew:
+    """`count` threads that do jobs; with none, a job is done when it is submitted. close() ends them; so does losing the crew.
+
+    The threads know the queue and the stop sign but not the crew, so that a forgotten crew can be collected. They are daemons:
+    one that hangs in a read cannot keep the process from ending.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._queue: SimpleQueue[tuple[_Job, Future[Batch]] | None] = SimpleQueue()
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self.close = weakref.finalize(self, _dismiss, self._queue, self._stop, self._threads)  # also when the process ends
+        for n in range(count):
+            thread = threading.Thread(target=_work, args=(self._queue, self._stop), name=f"loader:{n}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def submit(self, job: _Job) -> Future[Batch]:
+        future: Future[Batch] = Future()
+        if self._threads:
+            self._queue.put((job, future))
+        else:
+            _do(job, future, self._stop)
+        return future
+
+
+def _work(queue: SimpleQueue[tuple[_Job, Future[Batch]] | None], stop: threading.Event) -> None:
+    while item := queue.get():
+        _do(*item, stop)
+        del item  # a batch is not held while the next is waited for
+
+
+def _do(job: _Job, future: Future[Batch], stop: threading.Event) -> None:
+    try:
+        future.set_result(job(stop))
+    except BaseException as error:  # reaches whoever asks for the result
+        future.set_exception(error)
+        del future  # error -> its traceback -> this frame -> future -> error: no batch shall wait for the collector
+
+
+def _dismiss(
+    queue: SimpleQueue[tuple[_Job, Future[Batch]] | None], stop: threading.Event, threads: list[threading.Thread]
+) -> None:
+    stop.set()
+    for _ in threads:  # behind the jobs that are still queued, which now end as soon as they begin
+        queue.put(None)
+    for thread in threads:
+        if thread is not threading.current_thread():  # the garbage collector may have called from any of them
+            thread.join(FAREWELL)
+
+
+class Memory:
+    """Float32 memory for batches of up to `size` numbers, lent out and used again.
+
+    A fresh batch costs more in pages that the system must find and clear than in the work on it. What is lent is an array
+    over a block that numpy does not own, so that every view of it holds on to that array; when the last is gone, the
+    block comes back. Who keeps a batch keeps its block, and another is made.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._free: deque[Array] = deque()
+
+    def lend(self, shape: Shape) -> Array:
+        """An uninitialised array (..., C, h, w) in channels-last memory."""
+        try:
+            block = self._free.pop()
+        except IndexError:
+            block = np.empty(self.size, np.float32)
+        lent = np.frombuffer(block.data, np.float32, count=prod(shape))
+        weakref.finalize(lent, self._free.append, block).atexit = False
+        return channels_first(lent.reshape(channels_last_shape(shape)))
