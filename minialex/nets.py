@@ -2,7 +2,8 @@
 
 `alexnet` is figure 2 of the paper: two columns of layers, each on its own device, that meet only where an Exchange or a
 Gather stands. The others are the paper's comparisons, and smaller nets of the same make. Every net draws its parameters
-from `seed` (initial.py) and takes `devices` from `parse_devices`: one for each tower, or one for both.
+from `seed` (initial.py) and takes `devices` from `parse_devices`: one for each tower, or one for both. The layers are the
+fast twins of the plain ones (layers/fast/), under the same names; `Blocked` is a Sequential that takes a few images at a time.
 """
 
 from __future__ import annotations
@@ -17,19 +18,8 @@ import numpy as np
 from minialex.arrays import Array
 from minialex.devices import Device
 from minialex.initial import CIFAR10, CODE_2012, HE, PAPER, Initial, initialise
-from minialex.layers import (
-    AvgPool2d,
-    Conv2d,
-    Dropout,
-    Flatten,
-    Layer,
-    Linear,
-    LocalResponseNorm,
-    MaxPool2d,
-    ReLU,
-    Sequential,
-    Tanh,
-)
+from minialex.layers import AvgPool2d, Dropout, Flatten, Layer, Linear, ReLU, Sequential, Tanh
+from minialex.layers.fast import Blocked, Conv2d, LocalResponseNorm, MaxPool2d
 from minialex.net import Net
 from minialex.towers import Broadcast, Exchange, Gather, Towers
 
@@ -94,10 +84,10 @@ def alexnet_grouped(
     net = Net(
         devices[:1],
         Broadcast(),
-        one(**make.conv1_to_pool2(96, 256, groups=2).by_name()),
-        one(**make.conv3_to_pool5(256, 384, 384, 256, groups=2).by_name()),
-        one(**make.hidden(6, 9216, 4096).by_name()),
-        one(**make.hidden(7, 4096, 4096).by_name()),
+        Towers(make.conv1_to_pool2(96, 256, groups=2)),
+        Towers(make.conv3_to_pool5(256, 384, 384, 256, groups=2)),
+        Towers(make.hidden(6, 9216, 4096)),
+        Towers(make.hidden(7, 4096, 4096)),
         one(fc8=make.linear(4096, num_classes)),
         input_shape=IMAGENET,
         num_classes=num_classes,
@@ -121,10 +111,10 @@ def alexnet_one_gpu(
     net = Net(
         devices[:1],
         Broadcast(),
-        one(**make.conv1_to_pool2(48, 128).by_name()),
-        one(**make.conv3_to_pool5(128, 192, 192, 256).by_name()),
-        one(**make.hidden(6, 9216, 4096).by_name()),
-        one(**make.hidden(7, 4096, 4096).by_name()),
+        Towers(make.conv1_to_pool2(48, 128)),
+        Towers(make.conv3_to_pool5(128, 192, 192, 256)),
+        Towers(make.hidden(6, 9216, 4096)),
+        Towers(make.hidden(7, 4096, 4096)),
         one(fc8=make.linear(4096, num_classes)),
         input_shape=IMAGENET,
         num_classes=num_classes,
@@ -149,7 +139,7 @@ def alexnet_six_conv(
         Broadcast(),
         two(lambda: make.conv1_to_pool2(48, 128)),
         Exchange("conv3"),
-        two(lambda: Sequential(**make.conv3_to_pool5(256, 192, 192, 128, flatten=False).by_name())),
+        two(lambda: make.conv3_to_pool5(256, 192, 192, 128, flatten=False)),
         Exchange("conv6"),
         two(lambda: Sequential(conv6=make.conv(256, 128, 3, padding=1), relu_c6=ReLU(), flatten=Flatten())),
         Exchange("fc6"),
@@ -288,7 +278,7 @@ class Maker:
         after_conv1: dict[str, Layer] = {"relu1": ReLU(), "norm1": norm(), "pool1": MaxPool2d(3, stride=2)}
         if self.preset.norm_before_relu:
             after_conv1 = {name: after_conv1[name] for name in ("norm1", "pool1", "relu1")}
-        return Sequential(
+        return Blocked(
             conv1=self.conv(3, maps1, 11, stride=4, padding=TO_55),
             **after_conv1,
             conv2=self.conv(maps1, maps2, 5, padding=2, groups=groups),

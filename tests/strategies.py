@@ -185,6 +185,19 @@ def conv_cases(draw: DrawFn) -> ConvCase:
     )
 
 
+@st.composite
+def small_kernel_cases(draw: DrawFn) -> ConvCase:
+    """3 x 3, stride 1, no groups: where the fast Conv2d goes its own way. Odd and even sizes, one tile to several."""
+    padding = draw(paddings((2, 2)))
+    return ConvCase(
+        shape=(draw(st.integers(1, 4)), draw(st.integers(1, 3)), *image_sizes(draw, (3, 3), four(padding))),
+        out_channels=draw(st.integers(1, 3)),
+        kernel_size=draw(st.sampled_from([3, (3, 3)])),
+        padding=padding,
+        **memory(draw),
+    )
+
+
 # Pooling
 
 

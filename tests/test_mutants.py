@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from minialex import layers, towers
+from minialex.layers import fast
 from tests.mutants import SUBJECTS, Misplaced, Mutant, Subject
 from tests.mutants.blind import BLIND, CONTROL, verdicts
 from tests.mutants.report import SURVIVED, markdown, row, without_killers, written
@@ -35,6 +36,7 @@ def test_every_backward_pass_has_mutants() -> None:
     names = [subject.name for subject in SUBJECTS]
     stages = {name for name, kind in vars(towers).items() if isinstance(kind, type) and issubclass(kind, towers.Stage)}
     wanted = ({*layers.__all__, "SGD"} | stages) - {"Layer", "im2col", "Stage"}
+    wanted |= {f"fast.{name}" for name in [*fast.__all__, "tiles"]}
     assert set(names) == wanted
     assert len(names) == len(wanted)
 

@@ -11,6 +11,7 @@ from tests.mutants.activation import RELU, SIGMOID, TANH
 from tests.mutants.conv import COL2IM, CONV2D
 from tests.mutants.dropout import DROPOUT
 from tests.mutants.engine import Misplaced, Mutant, Subject
+from tests.mutants.fast import FAST
 from tests.mutants.linear import FLATTEN, LINEAR
 from tests.mutants.loss import SOFTMAX_CROSS_ENTROPY
 from tests.mutants.lrn import LOCAL_RESPONSE_NORM
@@ -38,6 +39,7 @@ SUBJECTS: tuple[Subject, ...] = (
     EXCHANGE,
     GATHER,
     SGD,
+    *FAST,
 )
 
 __all__ = ["SUBJECTS", "Misplaced", "Mutant", "Subject"]

@@ -1,0 +1,92 @@
+r"""A stretch of layers, run over a few images at a time so that what they pass on stays in the cache.
+
+Each image goes its own way through convolution, ReLU, normalisation and pooling; only the weights' gradients are sums over
+the batch. So the batch may be cut into blocks B, each of which is taken through the whole stretch before the next one begins:
+
+    y[B] = f_L(... f_1(x[B]))        dx[B] = f_1'(... f_L'(dy[B]))        dW = sum_B dW of block B
+
+What the layers keep for their backward pass is overwritten by the next block. So forward keeps the outputs of the layers with
+weights, which are dear to compute, and backward makes the cheap ones again from them, block by block. The batch's memory is
+then one array for each convolution instead of three or four.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+from minialex.arrays import Array, Shape, array_module, empty
+from minialex.layers.sequential import Sequential
+
+
+class Blocked(Sequential):
+    """Sequential(...) for layers that treat each image alone and draw nothing; the same function, block by block.
+
+    block_bytes: how large the largest array that passes between two layers may be for one block.
+    """
+
+    block_bytes: dict[str, int] = {"numpy": 3 << 20, "cupy": 1 << 62}  # noqa: RUF012
+
+    def forward(self, x: Array, train: bool = True) -> Array:
+        self._check_input(x)
+        kept = Whole(len(x))
+        for block in self._blocks(x):
+            part = x[block]
+            for place, layer in enumerate(self.layers):
+                part = layer.forward(part, train)
+                if layer.params or layer is self.layers[-1]:
+                    kept.put(place, block, part)
+        self._saved = x, train, kept
+        return kept[len(self.layers) - 1]
+
+    def backward(self, dy: Array) -> Array:
+        x, train, kept = self._recall()
+        self._check_upstream(dy, self.output_shape(x.shape))
+        whole, totals = Whole(len(x)), [dict[str, Array]() for _ in self.leaves()]
+        for block in self._blocks(x):
+            part = x[block]
+            for place, layer in enumerate(self.layers):
+                if layer.params:
+                    layer.remember(part)
+                    part = kept[place][block]
+                else:
+                    part = layer.forward(part, train)
+            gradient = dy[block]
+            for layer in reversed(self.layers):
+                gradient = layer.backward(gradient)
+            whole.put("dx", block, gradient)
+            for total, (_, leaf) in zip(totals, self.leaves(), strict=True):
+                for key, value in leaf.grads.items():
+                    total[key] = total[key] + value if key in total else value
+        for total, (_, leaf) in zip(totals, self.leaves(), strict=True):
+            leaf.grads.update(total)
+        return whole["dx"]
+
+    def _blocks(self, x: Array) -> list[slice]:
+        shape: Shape = (1, *x.shape[1:])
+        largest = prod(shape)
+        for layer in self.layers:
+            shape = layer.output_shape(shape)
+            largest = max(largest, prod(shape))
+        step = max(1, self.block_bytes[array_module(x).__name__] // (largest * x.dtype.itemsize))
+        return [slice(n, min(n + step, len(x))) for n in range(0, len(x), step)]
+
+
+class Whole(dict[int | str, Array]):
+    """Arrays of the whole batch of N images, put together block by block, in channels-last memory."""
+
+    def __init__(self, N: int) -> None:
+        super().__init__()
+        self.N = N
+
+    def put(self, name: int | str, block: slice, part: Array) -> None:
+        """`part` at its place in the array of this name."""
+        if len(part) == self.N:
+            self[name] = part
+            return
+        if name not in self:
+            rest = part.shape[1:]
+            if part.ndim == 4:
+                self[name] = empty(part, (self.N, *rest[1:], rest[0])).transpose(0, 3, 1, 2)
+            else:
+                self[name] = empty(part, (self.N, *rest))
+        self[name][block] = part

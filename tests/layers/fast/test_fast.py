@@ -1,0 +1,95 @@
+"""The fast layers are what their plain twins are: the same claims hold of them, and their numbers agree."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minialex import layers
+from minialex.layers import fast
+from tests import checks
+from tests.checks.suite import Suite, same
+from tests.strategies import Case, MaxPoolCase, conv_cases, lrn_cases, pool_cases, sequential_cases, small_kernel_cases
+
+
+class OneTileAtATime(fast.Conv2d):
+    tile_bytes = 1
+
+
+class OneImageAtATime(fast.Blocked):
+    block_bytes = {"numpy": 1, "cupy": 1}  # noqa: RUF012
+
+
+TWINS: list[tuple[Suite, Any, Any]] = [
+    (checks.CONV2D, fast.Conv2d, None),
+    (checks.CONV2D, fast.Conv2d, small_kernel_cases()),
+    (checks.CONV2D, OneTileAtATime, small_kernel_cases()),
+    (checks.MAX_POOL2D, fast.MaxPool2d, None),
+    (checks.LOCAL_RESPONSE_NORM, fast.LocalResponseNorm, None),
+    (checks.SEQUENTIAL, fast.Blocked, None),
+    (checks.SEQUENTIAL, OneImageAtATime, None),
+]
+
+
+@pytest.mark.parametrize(("suite", "cls", "cases"), TWINS, ids=lambda value: getattr(value, "__name__", ""))
+def test_what_is_claimed_of_the_plain_layer_holds(suite: Suite, cls: Any, cases: Any) -> None:
+    suite.run(cls, max_examples=60, shrink=True, cases=cases)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("plain", "quick", "cases"),
+    [
+        (layers.Conv2d, fast.Conv2d, st.one_of(conv_cases(), small_kernel_cases())),
+        (layers.MaxPool2d, fast.MaxPool2d, pool_cases(MaxPoolCase)),
+        (layers.LocalResponseNorm, fast.LocalResponseNorm, lrn_cases()),
+        (layers.Sequential, OneImageAtATime, sequential_cases()),
+    ],
+    ids=["Conv2d", "MaxPool2d", "LocalResponseNorm", "Blocked"],
+)
+@given(data=st.data())
+def test_twins_agree(data: st.DataObject, plain: Any, quick: Any, cases: Any, dtype: Any) -> None:
+    case: Case = data.draw(cases)
+    one, other, x = case.layer(plain, dtype), case.layer(quick, dtype), case.x(dtype)
+    y = one.forward(x)
+    tolerance = 1e-5 if dtype == np.float32 else 1e-12
+    same("y", other.forward(x), y, tolerance)
+    dy = case.dy(y.shape).astype(dtype)
+    same("dx", other.backward(dy), one.backward(dy), tolerance)
+    for key, gradient in one.grads.items():
+        same(f"d{key}", other.grads[key], gradient, tolerance)
+
+
+def test_max_pool_with_windows_of_nan() -> None:
+    """Where nothing can be compared nobody wins, as in the plain layer."""
+    x = np.random.default_rng(0).standard_normal((2, 3, 5, 6))
+    x[0, 1, :4, :4] = np.nan
+    plain, quick = layers.MaxPool2d(2), fast.MaxPool2d(2)
+    y = plain.forward(x)
+    dy = np.random.default_rng(1).standard_normal(y.shape)
+    np.testing.assert_array_equal(quick.forward(x), y)
+    np.testing.assert_array_equal(quick.backward(dy), plain.backward(dy))
+
+
+@given(n=st.integers(1, 9), length=st.integers(9, 40), seed=st.integers(0, 99))
+def test_window_sums(n: int, length: int, seed: int) -> None:
+    from minialex.layers.fast.lrn import window_sums  # noqa: PLC0415
+
+    s = np.random.default_rng(seed).standard_normal(length)
+    same("w", window_sums(s, n), np.array([s[i : i + n].sum() for i in range(length - n + 1)]), 1e-14)
+
+
+def test_blocked_computes_no_convolution_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Backward makes only the layers without weights again."""
+    calls: list[str] = []
+    forward = layers.Conv2d.forward
+    monkeypatch.setattr(layers.Conv2d, "forward", lambda self, x, train=True: calls.append("conv") or forward(self, x, train))
+    net = OneImageAtATime(layers.Conv2d(2, 3, 3), layers.ReLU(), layers.MaxPool2d(2))
+    y = net.forward(np.ones((3, 2, 6, 6), np.float32))
+    assert len(calls) == 3
+    net.backward(np.ones_like(y))
+    assert len(calls) == 3
