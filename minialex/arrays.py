@@ -26,8 +26,13 @@ def zeros(like: Array, shape: Shape) -> Array:
     return array_module(like).zeros_like(like, shape=shape, order="C")
 
 
+def contiguous(x: Array) -> Array:
+    """x itself where its memory is C-contiguous, else a copy that is; on its device (np.ascontiguousarray would forget it)."""
+    return x if x.flags.c_contiguous else x.copy(order="C")
+
+
 def channels_last(x: Array) -> Array:
     """x itself, but four axes (N, C, H, W) are laid out in memory as (N, H, W, C); a copy only where they are not yet."""
     if x.ndim != 4:
         return x
-    return array_module(x).ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    return contiguous(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)

@@ -31,7 +31,7 @@ class SGD:
         *,
         bias_lr: float = 1.0,
     ) -> None:
-        if lr < 0 or weight_decay < 0 or bias_lr < 0 or not 0 <= momentum < 1:
+        if not (lr >= 0 and weight_decay >= 0 and bias_lr >= 0 and 0 <= momentum < 1):
             raise ValueError(
                 f"SGD: lr, weight_decay and bias_lr must not be negative and momentum be in [0, 1), got "
                 f"lr={lr}, momentum={momentum}, weight_decay={weight_decay}, bias_lr={bias_lr}"
@@ -50,9 +50,9 @@ class SGD:
 
     def _update(self, prefix: str, layer: Layer) -> None:
         for key, w in layer.params.items():
-            if key not in layer.grads:
-                raise RuntimeError(f"SGD: {prefix}.{key} has no gradient yet; run backward before step()")
             name = f"{prefix}.{key}" if prefix else key
+            if key not in layer.grads:
+                raise RuntimeError(f"SGD: {name} has no gradient yet; run backward before step()")
             is_bias = key.split(".")[-1] == "bias"
             if name not in self.velocity:
                 self.velocity[name] = array_module(w).zeros_like(w)

@@ -44,7 +44,7 @@ class CpuDevice(Device):
             return work(*arguments)
 
     def put(self, host: Array, dtype: Any = None) -> Array:
-        return self._own(np.array(strict.raw(host), dtype=dtype, order="C", copy=True))
+        return self._own(np.array(strict.raw(host), dtype=dtype, order="K", copy=True))
 
     def get(self, array: Array) -> Array:
         return np.array(strict.raw(array), order="C", copy=True)

@@ -55,7 +55,7 @@ class CudaDevice(Device):
 
     def put(self, host: Array, dtype: Any = None) -> Array:
         with self:
-            return self.xp.array(np.asarray(host, dtype=dtype), order="C")
+            return self.xp.array(np.asarray(host, dtype=dtype), order="K")
 
     def get(self, array: Array) -> Array:
         with self:
@@ -126,7 +126,8 @@ def cupy_or_error() -> Any:
     try:
         import cupy  # noqa: PLC0415  only where a GPU is asked for: nothing needs it on a CPU machine
     except ImportError as error:
-        raise DeviceError(f"CuPy is not installed ({error}): pip install 'minialex[cuda12]' (or [cuda13])") from None
+        why = [line.strip() for line in str(error).splitlines() if line.strip(" =")] or ["no reason given"]
+        raise DeviceError(f"CuPy cannot be imported ({why[-1]}): pip install 'minialex[cuda12]' (or [cuda13])") from None
     if not cupy.is_available():
         raise DeviceError("CuPy finds no CUDA device: no GPU, or no working driver (python -m minialex doctor tells)")
     return cupy

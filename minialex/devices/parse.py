@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import count
 
 from minialex.devices.cpu import CpuDevice
 from minialex.devices.cuda import CudaDevice, cuda_count
@@ -18,13 +19,11 @@ def parse_devices(text: str = "auto") -> tuple[Device, ...]:
     "auto": two GPUs if there are two, one GPU for both towers, or two virtual CPU devices.
     Raises DeviceError, in one line with what would work instead, where the text or the machine does not allow it.
     """
-    if text.strip() == "auto":
+    text = " ".join(text.lower().split())
+    if text == "auto":
         text, _ = choose()
-    names = _names(text)
-    kinds = {name.split(":")[0] for name in names}
-    if len(kinds) > 1:
-        raise DeviceError(f"--devices {text}: all devices must be of one kind, GPUs or CPU devices")
     try:
+        names = _names(text)
         places = {name: _make(name) for name in dict.fromkeys(names)}
     except DeviceError as error:
         works, why = choose()
@@ -43,19 +42,19 @@ def choose() -> tuple[str, str]:
 
 
 def _names(text: str) -> list[str]:
-    """ "0, cuda:1" -> ["cuda:0", "cuda:1"]; a bare "cpu" takes the next CPU index that is free."""
-    parts = [part.strip().lower() for part in text.split(",")]
-    names: list[str] = []
-    for part in parts:
-        match = re.fullmatch(r"(?:(cuda|cpu):)?(\d{1,3})|cpu", part)
-        if match is None:
-            raise DeviceError(f"--devices {text!r}: {part!r} is no device; write {FORMS}")
-        if part == "cpu":
-            taken = set(names) | set(parts)
-            names.append(next(name for i in range(len(parts) * 2) if (name := f"cpu:{i}") not in taken))
-        else:
-            names.append(f"{match[1] or 'cuda'}:{int(match[2])}")
-    return names
+    """ "0, cuda:1" -> ["cuda:0", "cuda:1"]; each bare "cpu" takes the next CPU index that nobody names."""
+    named = [_name(part.strip()) for part in text.split(",")]
+    if len({name.split(":")[0] for name in named}) > 1:
+        raise DeviceError("all devices must be of one kind, GPUs or CPU devices")
+    free = (name for index in count() if (name := f"cpu:{index}") not in named)
+    return [next(free) if name == "cpu" else name for name in named]
+
+
+def _name(part: str) -> str:
+    match = re.fullmatch(r"(?:(cuda|cpu):)?([0-9]{1,3})|cpu", part)
+    if match is None:
+        raise DeviceError(f"{part!r} is no device; write {FORMS}")
+    return part if part == "cpu" else f"{match[1] or 'cuda'}:{int(match[2])}"
 
 
 def _make(name: str) -> Device:

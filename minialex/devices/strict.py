@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -45,20 +46,27 @@ class DeviceArray(np.ndarray[Any, Any]):
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         outs = options.get("out", ())
-        device = one_device(ufunc.__name__, (*inputs, *outs))
+        device = one_device(ufunc.__name__, (*inputs, *outs, options.get("where")))
         if outs:
             options["out"] = tuple(raw(out) for out in outs)
+        if "where" in options:
+            options["where"] = raw(options["where"])
         result = getattr(ufunc, method)(*(raw(x) for x in inputs), **options)
-        if outs:
-            return outs[0] if len(outs) == 1 else outs
-        return tuple(own(r, device) for r in result) if isinstance(result, tuple) else own(result, device)
+        results = result if isinstance(result, tuple) else (result,)
+        placed = tuple(own(r, device) if out is None else out for r, out in zip_longest(results, outs))
+        return placed if isinstance(result, tuple) else placed[0]
 
     def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> Any:
         device = one_device(function.__name__, _flat((*arguments, *options.values())))
         return own(super().__array_function__(function, types, arguments, options), device)
 
+    def __getitem__(self, key: Any) -> Any:
+        if any(isinstance(index, DeviceArray) for index in _flat((key,))):  # a slice is a view, which any thread may take
+            one_device("indexing", (self, *_flat((key,))))
+        return super().__getitem__(key)
+
     def __setitem__(self, key: Any, value: Any) -> None:
-        one_device("assignment", (self, value))
+        one_device("assignment", (self, value, *_flat((key,))))
         super().__setitem__(key, value)
 
 

@@ -58,12 +58,11 @@ class Wire:
     ledger: Ledger
     buffer: Array | None = None
 
-    def announce(self, x: Array, itemsize: int | None = None) -> None:
+    def announce(self, x: Array) -> None:
         """Write the crossing of x down; done by the thread that asks for it, so that the ledger has one order."""
         if self.source is not self.to:
             source = "host" if self.source is None else self.source.name
-            size = x.size * (itemsize or x.dtype.itemsize)
-            self.ledger.rows.append(Crossing(self.layer, self.direction, source, self.to.name, size))
+            self.ledger.rows.append(Crossing(self.layer, self.direction, source, self.to.name, x.nbytes))
 
     def carry(self, x: Array) -> Array:
         """x on the other side. Runs on `to`; x must be contiguous, in channels-last order if it has four axes (`pack`)."""

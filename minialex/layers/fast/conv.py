@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minialex.arrays import Array, array_module, empty, zeros
+from minialex.arrays import Array, array_module, contiguous, empty, zeros
 from minialex.layers import conv
 from minialex.layers.fast import tiles
 
@@ -50,7 +50,7 @@ class Conv2d(conv.Conv2d):
         if not self._applies(x):
             return super().backward(dy)
         self._check_upstream(dy, self.output_shape(x.shape))
-        dY = np.ascontiguousarray(dy.transpose(0, 2, 3, 1))
+        dY = contiguous(dy.transpose(0, 2, 3, 1))
         U = self._filters(x)
         dU = zeros(x, U.shape)
         dx = empty(x, (len(x), *x.shape[2:], self.in_channels) if self.input_gradient else (len(x), 0, 0, 0))
