@@ -1,0 +1,103 @@
+"""What is done to one number at a time on a GPU: bias and ReLU, dropout, the update of the weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minialex.arrays import Array, array_module, empty
+from minialex.layers.cuda.launch import THREADS, flat, launch, vector_parts
+from minialex.layers.cuda.memory import contiguous
+
+COLUMN_SUMS = 1 << 18  # threads that add up columns: enough to fill a large GPU, few beside the rows of a convolution
+NUMBERS_IN_BLOCK = 8  # float32 numbers in one block of Philox
+
+
+def bias_relu(Y: Array, bias: Array, relu: bool = True) -> Array:
+    """Y (..., C), contiguous, becomes max(0, Y + bias) (relu=False: Y + bias) *in place*, for bias (C,); returns Y."""
+    bias = contiguous(bias)
+    C = Y.shape[-1]
+    parts = vector_parts(Y.dtype, (C,), Y, bias)
+    grid, block = flat(Y.size // parts)
+    numbers = {"rows": Y.size // max(1, C), "C": C // parts, "relu": int(relu)}
+    launch("bias_relu" + "_vectors" * (parts > 1), grid, block, y=owned(Y, "bias_relu"), bias=bias, **numbers)
+    return Y
+
+
+def relu_backward(dy: Array, y: Array) -> tuple[Array, Array]:
+    """dy, y (..., C) contiguous (others are copied) -> dY = dy [y > 0] (..., C), and its sum over all rows, (C,)."""
+    dy, y = contiguous(dy), contiguous(y)
+    C, rows = y.shape[-1], y.size // max(1, y.shape[-1])
+    parts = vector_parts(y.dtype, (C,), dy, y)
+    chunks = max(1, min(rows, COLUMN_SUMS // (C // parts)))
+    dY, partial = empty(y, y.shape), empty(y, (chunks, C))
+    grid, block = (-(-chunks * (C // parts) // THREADS),), (THREADS,)
+    numbers = {"rows": rows, "C": C // parts, "chunks": chunks}
+    launch("relu_backward" + "_vectors" * (parts > 1), grid, block, dy=dy, y=y, dY=dY, partial=partial, **numbers)
+    ones = array_module(y).ones(chunks, y.dtype)
+    return dY, ones @ partial
+
+
+def dropout(x: Array, p: float, draws: Sequence[dict[str, int]]) -> Array:
+    """m * x for x (N, D, ...): each number is dropped with probability p. The same draws give the same mask.
+
+    draws: `mask_numbers` of one generator for each equal slice of D. Called with dy it is the backward pass.
+    """
+    return _masked("dropout", x, p, draws)
+
+
+def bias_relu_dropout(Y: Array, bias: Array, p: float, draws: Sequence[dict[str, int]]) -> Array:
+    """m * max(0, Y + bias) for Y (N, D), bias (D,). Backward needs no mask: where m is 0, so is y; `relu_backward` knows."""
+    return _masked("bias_relu_dropout", Y, p, draws, contiguous(bias))
+
+
+def mask_numbers(rng: np.random.Generator, count: int) -> dict[str, int]:
+    """Take `count` float32 numbers from a Philox generator without drawing them: where they begin, for the kernel.
+
+    The generator is left as `rng.random(count, dtype=np.float32)` and then `rng.bit_generator.advance(0)`, which throws away
+    the rest of a block, would leave it. TypeError for another kind of generator.
+    """
+    philox: Any = rng.bit_generator
+    state = philox.state
+    if state["bit_generator"] != "Philox":
+        raise TypeError(f"a GPU draws masks as numpy.random.Philox does; {state['bit_generator']} has no counter")
+    words = (*state["state"]["key"], *state["state"]["counter"])
+    philox.advance(-(-count // NUMBERS_IN_BLOCK))
+    return dict(zip(("key0", "key1", "counter0", "counter1", "counter2", "counter3"), map(int, words), strict=True))
+
+
+def _masked(kernel: str, x: Array, p: float, draws: Sequence[dict[str, int]], bias: Array | None = None) -> Array:
+    """One launch for each slice of x's second side."""
+    x = contiguous(x)
+    y = empty(x, x.shape)
+    rows, pitch = x.shape[0], x.size // max(1, x.shape[0])
+    width = pitch // len(draws)
+    limit = math.ceil(float(np.float32(p)) * (1 << 24))  # a number u = bits / 2^24 is kept if u >= p, as float32
+    x_rows, y_rows = x.reshape(rows, pitch), y.reshape(rows, pitch)
+    for g, draw in enumerate(draws):
+        part = slice(g * width, (g + 1) * width)
+        grid, block = flat(-(-rows * width // NUMBERS_IN_BLOCK))
+        arrays = {"x": x_rows[:, part], "y": y_rows[:, part]} | ({} if bias is None else {"bias": bias[part]})
+        numbers = {"rows": rows, "width": width, "pitch": pitch}
+        launch(kernel, grid, block, **arrays, **numbers, draw=draw | {"limit": limit})
+    return y
+
+
+def sgd_update(w: Array, dw: Array, v: Array, lr: float, momentum: float, weight_decay: float) -> None:
+    """v <- momentum v - lr dw - (weight_decay lr) w; w <- w + v; w and v contiguous, in place. As optim.update, bit for bit."""
+    dw = contiguous(dw)
+    parts = vector_parts(w.dtype, (w.size,), w, dw, v)
+    grid, block = flat(w.size // parts)
+    rates = {"lr": lr, "momentum": momentum, "decay": weight_decay * lr}
+    arrays = {"w": owned(w, "sgd_update"), "dw": dw, "v": owned(v, "sgd_update")}
+    launch("sgd_update" + "_vectors" * (parts > 1), grid, block, **arrays, size=w.size // parts, **rates)
+
+
+def owned(x: Array, work: str) -> Array:
+    """x itself, once it is known that a change in place will reach it."""
+    if not x.flags.c_contiguous:
+        raise ValueError(f"{work}: an array that is changed in place must be contiguous, got strides {x.strides}")
+    return x
