@@ -21,7 +21,7 @@ from minialex.initial import CIFAR10, CODE_2012, HE, PAPER, Initial, initialise
 from minialex.layers import AvgPool2d, Dropout, Flatten, Layer, Linear, ReLU, Sequential, Tanh
 from minialex.layers.fast import Blocked, Conv2d, LocalResponseNorm, MaxPool2d
 from minialex.net import Net
-from minialex.towers import Broadcast, Exchange, Gather, Towers
+from minialex.towers import Broadcast, Exchange, Gather, Stage, Towers
 
 Devices = tuple[Device, ...]
 IMAGENET = (3, 224, 224)
@@ -51,9 +51,10 @@ def alexnet(
 ) -> Net:
     """The paper's net (section 3.5, figure 2): two towers, 60,965,224 parameters, for images (N, 3, 224, 224)."""
     make = Maker(preset, dropout, dtype)
-    net = Net(
+    return make.net(
         two_places(devices),
-        Broadcast(),
+        num_classes,
+        seed,
         two(lambda: make.conv1_to_pool2(48, 128)),
         Exchange("conv3"),
         two(lambda: make.conv3_to_pool5(256, 192, 192, 128)),
@@ -63,11 +64,7 @@ def alexnet(
         two(lambda: make.hidden(7, 4096, 2048)),
         Gather(0, "fc8"),
         one(fc8=make.linear(4096, num_classes)),
-        input_shape=IMAGENET,
-        num_classes=num_classes,
-        dtype=dtype,
     )
-    return initialise(net, seed, make.preset.initial)
 
 
 def alexnet_grouped(
@@ -81,20 +78,17 @@ def alexnet_grouped(
 ) -> Net:
     """The same function as `alexnet`, with the same start, in one piece: what a tower does alone, a group does here."""
     make = Maker(preset, dropout, dtype)
-    net = Net(
+    return make.net(
         devices[:1],
-        Broadcast(),
+        num_classes,
+        seed,
         Towers(make.conv1_to_pool2(96, 256, groups=2)),
         Towers(make.conv3_to_pool5(256, 384, 384, 256, groups=2)),
         Towers(make.hidden(6, 9216, 4096)),
         Towers(make.hidden(7, 4096, 4096)),
         one(fc8=make.linear(4096, num_classes)),
-        input_shape=IMAGENET,
-        num_classes=num_classes,
-        dtype=dtype,
+        slices=dict.fromkeys(["conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "dropout6", "fc7", "dropout7"], 2),
     )
-    in_towers = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "dropout6", "fc7", "dropout7")
-    return initialise(net, seed, make.preset.initial, slices=dict.fromkeys(in_towers, 2))
 
 
 def alexnet_one_gpu(
@@ -108,19 +102,16 @@ def alexnet_one_gpu(
 ) -> Net:
     """The net of footnote b: half the kernels in conv1 to conv4, the full number in conv5 and the hidden layers."""
     make = Maker(preset, dropout, dtype)
-    net = Net(
+    return make.net(
         devices[:1],
-        Broadcast(),
+        num_classes,
+        seed,
         Towers(make.conv1_to_pool2(48, 128)),
         Towers(make.conv3_to_pool5(128, 192, 192, 256)),
         Towers(make.hidden(6, 9216, 4096)),
         Towers(make.hidden(7, 4096, 4096)),
         one(fc8=make.linear(4096, num_classes)),
-        input_shape=IMAGENET,
-        num_classes=num_classes,
-        dtype=dtype,
     )
-    return initialise(net, seed, make.preset.initial)
 
 
 def alexnet_six_conv(
@@ -134,9 +125,10 @@ def alexnet_six_conv(
 ) -> Net:
     """`alexnet` with a sixth convolution over the last pooling layer, which sees both towers (section 6, the CNN*)."""
     make = Maker(preset, dropout, dtype)
-    net = Net(
+    return make.net(
         two_places(devices),
-        Broadcast(),
+        num_classes,
+        seed,
         two(lambda: make.conv1_to_pool2(48, 128)),
         Exchange("conv3"),
         two(lambda: make.conv3_to_pool5(256, 192, 192, 128, flatten=False)),
@@ -148,11 +140,7 @@ def alexnet_six_conv(
         two(lambda: make.hidden(7, 4096, 2048)),
         Gather(0, "fc8"),
         one(fc8=make.linear(4096, num_classes)),
-        input_shape=IMAGENET,
-        num_classes=num_classes,
-        dtype=dtype,
     )
-    return initialise(net, seed, make.preset.initial)
 
 
 def cifar10_net(
@@ -269,8 +257,16 @@ class Maker:
     def __init__(self, preset: str, dropout: float, dtype: Any) -> None:
         if preset not in PRESETS:
             raise ValueError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
-        self.preset, self.dropout = PRESETS[preset], dropout
+        self.preset, self.dropout, self.dtype = PRESETS[preset], dropout, dtype
         self.conv, self.linear = partial(Conv2d, std=0, dtype=dtype), partial(Linear, std=0, dtype=dtype)
+
+    def net(
+        self, devices: Devices, num_classes: int, seed: int, *stages: Stage, slices: Mapping[str, int] | None = None
+    ) -> Net:
+        """The net of these stages, for ImageNet's images, its parameters drawn."""
+        every = (Broadcast(), *stages)
+        net = Net(devices, *every, input_shape=IMAGENET, num_classes=num_classes, dtype=self.dtype)
+        return initialise(net, seed, self.preset.initial, slices)
 
     def conv1_to_pool2(self, maps1: int, maps2: int, groups: int = 1) -> Sequential:
         """224 x 224 x 3 -> 27 x 27 x maps1 -> 13 x 13 x maps2."""
