@@ -25,6 +25,7 @@ from minialex.towers import Broadcast, Exchange, Gather, Stage, Towers
 
 Devices = tuple[Device, ...]
 IMAGENET = (3, 224, 224)
+NEURONS: dict[str, type[Layer]] = {"relu": ReLU, "tanh": Tanh}
 TO_55 = (0, 3, 0, 3)  # the 2012 code read zeros past the last row and column, so that 224 pixels give 55 places, not 54
 
 
@@ -156,7 +157,9 @@ def cifar10_net(
 
     The layers are those of the configuration published with the 2012 code; 89,578 parameters.
     """
-    neuron = {"relu": ReLU, "tanh": Tanh}[activation]
+    if activation not in NEURONS:
+        raise ValueError(f"activation must be one of {', '.join(NEURONS)}, got {activation!r}")
+    neuron = NEURONS[activation]
     conv, linear = partial(Conv2d, std=0, dtype=dtype), partial(Linear, std=0, dtype=dtype)
 
     def normalised(number: int) -> dict[str, Layer]:

@@ -12,6 +12,7 @@ from math import prod
 from typing import Any
 
 import numpy as np
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
@@ -133,16 +134,25 @@ class Narrow:
         return np.random.default_rng((self.seed, 3, draw)).standard_normal((self.N, self.num_classes)).astype(self.dtype)
 
 
+def one_in(number: int) -> settings:
+    """For what takes long: one in so many of the examples that the profile asks for."""
+    return settings(max_examples=max(1, settings().max_examples // number))
+
+
 @st.composite
-def narrow_nets(draw: DrawFn, **fixed: Any) -> Narrow:
-    """Widths from 1 up, images that are not square, both orders of layers after conv1."""
-    width, side = st.integers(1, 4), st.integers(67, 99)
+def narrow_nets(draw: DrawFn, /, *, wide: bool = False, **fixed: Any) -> Narrow:
+    """Widths from 1 up, images that are not square, both orders of layers after conv1.
+
+    wide: not so few terms in any sum that they may cancel, which costs float32 its digits.
+    """
+    width, side = st.integers(4, 8) if wide else st.integers(1, 4), st.integers(67, 99)
+    neurons = st.integers(12, 24) if wide else width
     H = draw(side)
     drawn: dict[str, Any] = {
         "maps": draw(st.tuples(*(width,) * 5)),
-        "neurons": draw(st.tuples(width, width)),
+        "neurons": draw(st.tuples(neurons, neurons)),
         "image": (H, draw(side.filter(lambda W: W != H))),
-        "N": draw(st.integers(1, 3)),
+        "N": draw(st.integers(2 if wide else 1, 3)),
         "num_classes": draw(width),
         "preset": draw(st.sampled_from(["paper", "code2012"])),
         "dropout": draw(st.sampled_from([0.0, 0.3, 0.5])),

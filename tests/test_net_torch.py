@@ -11,21 +11,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from minialex.arrays import Array
 from minialex.devices import parse_devices
+from minialex.devices.strict import raw
 from minialex.layers import LocalResponseNorm
 from minialex.net import Net
 from minialex.nets import alexnet, small_towers
-from tests.narrow import Narrow, narrow_nets
+from tests.narrow import Narrow, narrow_nets, one_in
+from tests.twins import agree
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: it judges the nets")
 F = torch.nn.functional
 
 Tensors = dict[str, Any]
-fewer = settings(max_examples=max(1, settings.default.max_examples // 2))  # type: ignore[union-attr]
 
 
 def norm(x: Any, alpha: float, over_size: bool = False) -> Any:
@@ -87,26 +88,23 @@ def judge(net: Net, twin: Callable[[Tensors, Any], Any], images: Array, dlogits:
     """Logits and every gradient agree to 1e-9 of the largest number in their array."""
     logits = net.forward(images, train=True)
     net.backward(dlogits)
-    w = {name: torch.from_numpy(value).requires_grad_() for name, value in net.state_dict().items()}
+    w = {name: torch.from_numpy(raw(value)).requires_grad_() for name, value in net.params.items()}
     verdict = twin(w, torch.from_numpy(images))
     verdict.backward(torch.from_numpy(dlogits))
-    expected = {"logits": verdict.detach()} | {name: value.grad for name, value in w.items()}
-    got = {"logits": logits} | net.grad_dict()
-    assert got.keys() == expected.keys()
-    for name, tensor in expected.items():
-        values = tensor.numpy()
-        assert got[name].dtype == values.dtype == np.float64
-        np.testing.assert_allclose(got[name], values, rtol=0, atol=1e-9 * np.abs(values).max(), err_msg=name)
+    ours = {name: raw(value) for name, value in net.grads.items()} | {"logits": logits}
+    theirs = {name: value.grad.numpy() for name, value in w.items()} | {"logits": verdict.detach().numpy()}
+    assert {value.dtype for value in theirs.values()} == {np.dtype(np.float64)}
+    agree("gradient (or logits) of", {"torch": theirs, "minialex": ours}, 1e-9)
 
 
-@fewer
+@one_in(4)
 @given(narrow=narrow_nets(dropout=0.0), text=st.sampled_from(["cpu,cpu", "cpu"]))
 def test_alexnets_page_at_any_width(narrow: Narrow, text: str) -> None:
     twin = partial(alexnet_twin, alpha=narrow.alpha, preset=narrow.preset)
     judge(narrow.towers(parse_devices(text)), twin, narrow.images(), narrow.dlogits())
 
 
-@fewer
+@one_in(4)
 @given(
     shape=st.tuples(st.integers(1, 3), st.integers(8, 13), st.integers(8, 13)),
     maps=st.integers(1, 4),

@@ -44,14 +44,14 @@ def model(seed: int, order: Order, dtype: Any) -> Sequential:
     net = Sequential(conv=Conv2d(2, 3, (2, 1), dtype=dtype), relu=ReLU(), fc=Linear(3, 2, dtype=dtype))
     for layer in net.layers:
         for name, value in layer.params.items():
-            layer.params[name] = writable(rng.standard_normal(value.shape).astype(dtype), order)
+            layer.params[name] = writable(np.asarray(rng.standard_normal(value.shape), dtype), order)
     return net
 
 
 def draw_gradients(net: Sequential, order: Order, seed: int, step: int) -> dict[str, Array]:
     rng = np.random.default_rng((seed, step))
     for layer in net.layers:
-        layer.grads = {n: lay_out(rng.standard_normal(w.shape).astype(w.dtype), order) for n, w in layer.params.items()}
+        layer.grads = {n: lay_out(np.asarray(rng.standard_normal(w.shape), w.dtype), order) for n, w in layer.params.items()}
     return {name: g.copy() for name, g in net.grads.items()}
 
 

@@ -17,7 +17,7 @@ from minialex.net import Net
 from minialex.nets import cifar10_net, small_towers
 from minialex.summary import Row, megabytes, rows
 from minialex.towers import Towers
-from tests.narrow import Narrow, narrow_nets
+from tests.narrow import Narrow, narrow_nets, one_in
 
 PAGE = """images conv1 relu1 norm1 pool1 conv2 relu2 norm2 pool2
           conv3 conv3 relu3 conv4 relu4 conv5 relu5 pool5 flatten
@@ -48,6 +48,7 @@ def expected_work(net: Net) -> int:
     return total
 
 
+@one_in(4)
 @given(narrow=narrow_nets(), text=st.sampled_from(["cpu,cpu", "cpu"]), dtype=st.sampled_from(["float32", "float64"]))
 def test_what_it_says_will_cross_is_what_the_ledger_shows(narrow: Narrow, text: str, dtype: str) -> None:
     net = Narrow(**vars(narrow) | {"dtype": dtype}).towers(parse_devices(text))
@@ -61,6 +62,7 @@ def test_what_it_says_will_cross_is_what_the_ledger_shows(narrow: Narrow, text: 
     assert bool(net.ledger.bytes()) == (text == "cpu,cpu")
 
 
+@one_in(4)
 @given(narrow=narrow_nets(), batch_size=st.sampled_from([1, 7, 128]))
 def test_a_line_for_each_layer_and_sums_that_add_up(narrow: Narrow, batch_size: int) -> None:
     for net in (narrow.towers(parse_devices("cpu,cpu")), narrow.grouped(parse_devices("cpu"))):

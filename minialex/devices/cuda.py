@@ -54,8 +54,12 @@ class CudaDevice(Device):
         return done
 
     def put(self, host: Array, dtype: Any = None) -> Array:
+        host = np.asarray(host, dtype=dtype)
         with self:
-            return self.xp.array(np.asarray(host, dtype=dtype), order="K")
+            if host.ndim != 4:
+                return self.xp.array(host, order="C")
+            # images and convolution weights keep channels-last memory, which CuPy's order="K" does not know
+            return self.xp.array(host.transpose(0, 2, 3, 1), order="C").transpose(0, 3, 1, 2)
 
     def get(self, array: Array) -> Array:
         with self:

@@ -15,6 +15,8 @@ def gaussian(shape: Shape, std: float, dtype: Any, rng: np.random.Generator | No
     Drawn in float32 for every real dtype, so that a float64 net starts exactly where its float32 twin does. A convolution's
     weight is laid out channels-last, so that its matrix (o, q) is a view.
     """
+    if std == 0:
+        return channels_last(np.zeros(shape, dtype))
     rng = rng if rng is not None else np.random.default_rng(0)
     return channels_last((rng.standard_normal(shape, dtype=np.float32) * np.float32(std)).astype(dtype, copy=False))
 

@@ -49,8 +49,8 @@ class ndarray:
     __or__, __ror__, __ior__ = operators(np.bitwise_or)
     __lt__, __gt__, _ = operators(np.less)
     __le__, __ge__, _ = operators(np.less_equal)
-    __eq__, __ne__ = operators(np.equal)[0], operators(np.not_equal)[0]  # type: ignore[assignment]
-    __hash__ = None
+    __eq__, __ne__ = operators(np.equal)[0], operators(np.not_equal)[0]
+    __hash__ = None  # type: ignore[assignment]
 
     _values: Any
 
@@ -322,7 +322,7 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> nd
 
 def concatenate(tup: Any, axis: int = 0, out: None = None, *, dtype: Any = None, casting: str = "same_kind") -> ndarray:
     joined = np.concatenate([x._values for x in tup], axis, dtype=dtype, casting=casting)  # type: ignore[call-overload]
-    return result("concatenate", joined, *tup)
+    return result("concatenate", np.ascontiguousarray(joined), *tup)  # CuPy's never keeps another memory order
 
 
 def as_strided(x: ndarray, shape: Any = None, strides: Any = None) -> ndarray:

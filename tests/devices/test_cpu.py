@@ -55,6 +55,17 @@ def test_work_is_done_in_order_and_a_failure_stops_nothing(work: list[str]) -> N
             assert future.result() == number
 
 
+def test_a_device_has_one_thread_however_much_is_queued() -> None:
+    before, (device,) = set(threading.enumerate()), parse_devices("cpu")
+    go = threading.Event()
+    queued = [device.submit(go.wait, SECONDS) for _ in range(5)]
+    try:
+        assert len(set(threading.enumerate()) - before) == 1
+    finally:
+        go.set()
+    assert all(future.result() for future in queued)
+
+
 def test_each_device_works_in_its_own_thread_always_the_same() -> None:
     a, b = parse_devices("cpu,cpu")
     for device in (a, b):

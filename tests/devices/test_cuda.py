@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from minialex.arrays import Array
@@ -26,7 +26,7 @@ from minialex.optim import SGD
 from minialex.towers import Exchange, Gather
 from tests.devices.fake_cupy import installed, ndarray
 from tests.devices.fake_gpus import Copy, CUDARuntimeError, Machine, Race
-from tests.narrow import Narrow, narrow_nets
+from tests.narrow import Narrow, narrow_nets, one_in
 from tests.strategies import ORDERS, Order
 
 PLACES = {"0,1": (0, 1), "1,0": (1, 0), "0,0": (0, 0), "1": (1, 1)}  # --devices -> the GPU of each tower
@@ -95,7 +95,18 @@ def test_a_net_learns_on_gpus_as_on_cpus(text: str, peers: bool) -> None:
     assert not machine.late
 
 
-@settings(max_examples=max(1, settings.default.max_examples // 2))  # type: ignore[union-attr]
+@pytest.mark.parametrize(("gpus", "where"), [(0, ["cpu:0", "cpu:1"]), (1, ["cuda:0"] * 2), (2, ["cuda:0", "cuda:1"])])
+def test_auto_takes_the_net_to_the_gpus_that_there_are(gpus: int, where: list[str]) -> None:
+    with installed(gpus) as machine:
+        devices = parse_devices("auto")
+        assert [device.name for device in devices] == where
+        net, twin = (small_towers(places, dtype=np.float64) for places in (devices, parse_devices("cpu,cpu")))
+        np.testing.assert_allclose(learn(net, 2), learn(twin, 2), rtol=1e-12)
+        same_numbers(net, twin)
+        assert set(machine.allocations) == set(range(gpus))
+
+
+@one_in(4)
 @given(narrow=narrow_nets(), peers=st.booleans(), text=st.sampled_from(["0,1", "1,0", "0,0"]))
 def test_alexnets_page_runs_on_gpus_as_on_cpus(narrow: Narrow, peers: bool, text: str) -> None:
     with installed(2, peers=peers):
@@ -127,6 +138,7 @@ def test_arrays_in_any_memory_order_cross_unchanged(peers: bool, order: Order, r
             dxs = stage.backward(put(host_dys)[-len(tops) :])
             for device, y in zip(tops, ys, strict=True):
                 np.testing.assert_array_equal(device.get(y), np.concatenate(host, axis=1))
+                assert (y.transpose(0, 2, 3, 1) if rest else y).flags.c_contiguous
             dy = sum(host_dys) if isinstance(stage, Exchange) else host_dys[1]
             for device, dx, cut in zip(devices, dxs, (slice(0, 1), slice(1, 4)), strict=True):
                 np.testing.assert_allclose(device.get(dx), dy[:, cut], rtol=1e-12)  # type: ignore[index]
@@ -264,7 +276,7 @@ def test_put_and_get_copy() -> None:
         (device,) = parse_devices("0")
         host = np.arange(12, dtype=np.float32).reshape(3, 4)
         there: Any = device.put(host.T)
-        assert isinstance(there, ndarray)
+        assert there.__class__ is ndarray
         host[:] = 0
         back = device.get(there)
         np.testing.assert_array_equal(back, np.arange(12).reshape(3, 4).T)

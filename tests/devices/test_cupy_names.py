@@ -26,7 +26,7 @@ ON_DEVICES = [*PACKAGE.glob("layers/*.py"), *map(PACKAGE.joinpath, ("devices/wir
 PLAIN = [*ON_DEVICES, PACKAGE / "arrays.py", PACKAGE / "devices/cuda.py"]  # what the stand-in can run
 KERNELS = [*PACKAGE.glob("layers/cuda/*.py")]
 UFUNC = {"out", "dtype", "casting"}  # what every CuPy ufunc takes besides its operands
-OBJECTS = {  # methods of what CuPy gives, with the arguments that are named
+OBJECTS: dict[str, dict[str, tuple[str, ...]]] = {  # methods of what CuPy gives, with the arguments that are named
     "cuda.Stream": {"record": (), "wait_event": (), "synchronize": (), "__enter__": (), "__exit__": ()},
     "cuda.Device": {"__enter__": (), "__exit__": ()},
     "ndarray": {"get": ("stream", "out", "blocking"), "set": ("stream",), "copy": ("order",), "astype": ("copy",), "data": ()},

@@ -52,7 +52,7 @@ MIXED: dict[str, Operation] = {  # each of two arrays (3, 3), and of one array t
     "matmul with a transpose": lambda x, y: x.T @ y.T,
     "matmul into out": lambda x, y: np.matmul(x, x + 1, out=y),
     "maximum into out": lambda x, y: np.maximum(x, 0, out=y),
-    "two results into out": lambda x, y: np.divmod(x, 2, out=(y, None))[1],
+    "two results into out": lambda x, y: np.divmod(x, 2, out=(y, None))[1],  # type: ignore[arg-type]
     "where": lambda x, y: np.add(x, 1, where=y > 0, out=np.zeros_like(x)),
     "reduce into out": lambda x, y: np.add.reduce(x, axis=0, out=y[0]),
     "accumulate into out": lambda x, y: np.add.accumulate(x, out=y),
@@ -153,7 +153,7 @@ def test_out_is_returned_itself() -> None:
     for out in (a.empty((3, 3), np.dtype(float)), into):
         assert np.add(x, 1, out=out) is out
     quotient = a.empty((3, 3), np.dtype(float))
-    both = np.divmod(x, 2, out=(quotient, None))
+    both = np.divmod(x, 2, out=(quotient, None))  # type: ignore[arg-type]
     assert both[0] is quotient
     assert place(both[1]) == "cpu:3"
 

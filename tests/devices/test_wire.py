@@ -70,7 +70,7 @@ def test_what_arrives_is_what_was_sent_in_memory_of_the_receiver(shape: tuple[in
     arrived = b.submit(wire.carry, x).result()
     np.testing.assert_array_equal(b.get(arrived), numbers(shape, dtype))
     assert arrived.dtype == dtype
-    assert arrived.place == "cpu:1"
+    assert arrived.place == "cpu:1"  # type: ignore[attr-defined]
     assert not np.shares_memory(raw(arrived), raw(x))
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     assert ledger.rows == [("conv3", "forward", "host" if from_host else "cpu:0", "cpu:1", size)]
