@@ -142,16 +142,25 @@ def duration(seconds: float) -> str:
 @contextmanager
 def ctrl_c() -> Iterator[Callable[[], bool]]:
     """Inside, the first Ctrl-C only makes the function that this gives return True; the second raises KeyboardInterrupt."""
-    pressed = False
+    with stop_signals() as asked:
+        yield lambda: asked() != 0
 
-    def note(*_: object) -> None:
-        nonlocal pressed
-        if pressed:
+
+@contextmanager
+def stop_signals() -> Iterator[Callable[[], int]]:
+    """Inside, the first Ctrl-C or SIGTERM only makes the function that this gives return the exit code for it, 130 or 143,
+    instead of 0; the second raises KeyboardInterrupt."""
+    code = 0
+
+    def note(number: int, _: object) -> None:
+        nonlocal code
+        if code:
             raise KeyboardInterrupt
-        pressed = True
+        code = 128 + number
 
-    before = signal.signal(signal.SIGINT, note)
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield lambda: pressed
+        yield lambda: code
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

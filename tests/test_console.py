@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from minialex import console
-from minialex.console import Bar, Lines, Parser, ctrl_c, duration, one_of, progress, real, whole
+from minialex.console import Bar, Lines, Parser, ctrl_c, duration, one_of, progress, real, stop_signals, whole
 
 
 @pytest.mark.parametrize(
@@ -97,3 +97,15 @@ def test_the_first_ctrl_c_is_noted_and_the_second_leaves():
         assert pressed()
         os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_either_signal_gives_its_exit_code(number, code):
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with stop_signals() as asked:
+        assert asked() == 0
+        os.kill(os.getpid(), number)
+        assert asked() == code
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before

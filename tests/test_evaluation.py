@@ -1,4 +1,5 @@
-"""Top-k errors against their definition over all ways to break ties; predictions that do not depend on the batches."""
+"""Top-k errors against their definition over all ways to break ties; predictions that do not depend on the batches;
+views and ensembles against the plain mean of probabilities."""
 
 from itertools import pairwise, permutations
 
@@ -8,8 +9,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minialex.data import Dataset, Split
+from minialex.data.augment import Augmentation
+from minialex.data.loader import LoadError
+from minialex.data.views import CentreCrop, TenViews, average
 from minialex.devices import parse_devices
-from minialex.evaluation import evaluate, predict, softmax, top_k_error
+from minialex.evaluation import (
+    ClassScores,
+    by_class,
+    evaluate,
+    log_mean,
+    log_probabilities,
+    log_softmax,
+    predict,
+    score,
+    softmax,
+    top_k_error,
+)
 from minialex.layers import SoftmaxCrossEntropy
 from minialex.nets import small_towers
 
@@ -106,3 +121,140 @@ def test_testing_draws_no_numbers(net, data):
 def test_nothing_to_predict(net):
     with pytest.raises(ValueError, match="needs images"):
         predict(net, np.zeros((0, 1, 8, 8)))
+
+
+# --- views and ensembles ---
+
+
+def views(rng, m, n, classes):
+    return log_softmax(rng.normal(0, 5, (m * n, classes))).reshape(m, n, classes)
+
+
+@given(st.integers(1, 10), st.integers(1, 4), st.integers(1, 6), st.integers(0, 2**32 - 1))
+def test_the_mean_is_of_the_probabilities(m, n, classes, seed):
+    logs = views(np.random.default_rng(seed), m, n, classes)
+    np.testing.assert_allclose(np.exp(log_mean(logs)), np.exp(logs).mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(np.exp(log_mean(logs)), average(np.exp(logs)), rtol=1e-12)
+
+
+def test_the_mean_of_one_is_itself():
+    logs = views(np.random.default_rng(0), 1, 5, 3)
+    np.testing.assert_array_equal(log_mean(logs), logs[0])
+
+
+def test_probabilities_too_small_for_a_number_still_have_a_loss():
+    logs = log_softmax(np.array([[0.0, 900.0], [0.0, 1000.0]], np.float32))
+    np.testing.assert_allclose(logs, [[-900, 0], [-1000, 0]])
+    assert score(log_mean([logs, logs - np.log(2)]), np.array([0, 0])).loss == pytest.approx(950 - np.log(0.75))
+
+
+@pytest.mark.parametrize("parts", [[], [np.zeros((2, 3)), np.zeros((3, 3))]])
+def test_a_mean_of_different_things(parts):
+    with pytest.raises(ValueError, match="the same images and classes"):
+        log_mean(parts)
+
+
+class Sum:
+    """A net without BLAS, so that equal must mean equal to the last bit: logit c is the sum of the pixels of column c."""
+
+    dtype, training, largest = np.dtype(np.float32), False, 0
+
+    def forward(self, images, train=False):
+        self.training |= train
+        self.largest = max(self.largest, len(images))
+        return np.stack([image.astype(np.float32).sum(axis=(0, 1)) / 64 for image in images])
+
+
+@pytest.fixture(scope="module")
+def cropped():
+    """Images whose ten views all differ, and their crop."""
+    rng = np.random.default_rng(3)
+    images = rng.integers(0, 256, (7, 3, 12, 11)).astype(np.uint8)
+    return images, CentreCrop((3, 12, 11), (8, 7), mean=100.0, scale=50.0)
+
+
+def test_ten_views_are_averaged(cropped):
+    images, crop = cropped
+    net = Sum()
+    expected = np.zeros((7, 7))
+    for top, left in ((0, 0), (0, 4), (4, 0), (4, 4), (2, 2)):
+        window = (images[:, :, top : top + 8, left : left + 7].astype(np.float32) - 100) / 50
+        for view in (window, window[..., ::-1]):
+            expected += softmax(net.forward(view).astype(np.float64)) / 10
+    np.testing.assert_allclose(predict(net, images, TenViews(crop)), expected, rtol=1e-5)
+    assert not net.training
+
+
+@pytest.mark.parametrize("prepare", [lambda crop: crop, TenViews], ids=["centre", "ten views"])
+def test_the_same_bytes_for_any_batch_and_any_workers(cropped, prepare):
+    images, crop = cropped
+    whole = log_probabilities(Sum(), images, prepare(crop), 1000)
+    assert whole.dtype == np.float64
+    for batch_size, workers in ((1, 0), (3, 1), (20, 2), (70, 3)):
+        net = Sum()
+        np.testing.assert_array_equal(log_probabilities(net, images, prepare(crop), batch_size, workers=workers), whole)
+        assert net.largest <= max(batch_size, 10 if prepare is TenViews else 1)
+
+
+def test_the_centre_is_what_a_plain_function_gives(cropped):
+    images, crop = cropped
+
+    def plain(stored):
+        return crop(stored)
+
+    np.testing.assert_array_equal(predict(Sum(), images, crop), predict(Sum(), images, plain))
+
+
+def test_an_augmentation_is_used_without_chance(cropped):
+    images, crop = cropped
+    augmentation = Augmentation((3, 12, 11), (8, 7), mean=100.0, scale=50.0, shrink=1.1)
+    np.testing.assert_array_equal(predict(Sum(), images, augmentation), predict(Sum(), images, crop))
+
+
+def test_it_says_how_far_it_is(cropped):
+    images, crop = cropped
+    done = []
+    log_probabilities(Sum(), images, crop, 3, advance=done.append)
+    assert done == [3, 3, 1]
+
+
+def test_images_that_cannot_be_read_are_named(cropped):
+    class Broken(list):
+        def __getitem__(self, indices):
+            if 4 in indices:
+                raise OSError("gone")
+            return cropped[0][indices]
+
+        def where(self, index):
+            return f"file{index}.jpg"
+
+    with pytest.raises(LoadError, match=r"file4\.jpg.*gone"):
+        predict(Sum(), Broken([0] * 7), cropped[1], 3)
+
+
+def test_a_net_that_has_diverged():
+    scores = score(log_softmax(np.array([[np.inf, 0.0], [np.nan, 1.0], [1.0, 2.0]])), np.array([0, 1, 1]))
+    assert np.isnan(scores.loss)
+    assert scores.top1_error == pytest.approx(2 / 3)
+
+
+# --- by class ---
+
+
+def test_errors_by_class():
+    scores = np.array([[3, 1, 0], [1, 3, 0], [0, 1, 3], [0, 3, 1], [0, 0, 1], [2, 2, 1]], np.float64)
+    first, second, third = by_class(np.c_[scores, scores[:, :1] - 9], np.array([0, 0, 0, 1, 0, 1]))[:3]
+    assert (first.images, first.top1_error, first.mistaken_for, first.times) == (4, 0.75, 2, 2)
+    assert (second.images, second.top1_error) == (2, 0.25)  # one is right, one shared with class 0
+    mostly_right = np.eye(3)[[2, 2, 2, 1]]
+    assert by_class(mostly_right, np.array([2, 2, 2, 2]))[2] == ClassScores(2, 4, 0.25, mistaken_for=1, times=1)
+    assert (third.images, third.mistaken_for, third.times) == (0, None, 0)
+    assert np.isnan(third.top1_error)
+
+
+@given(st.integers(1, 5), st.integers(1, 20), st.integers(0, 2**32 - 1))
+def test_the_classes_together_are_the_whole(classes, images, seed):
+    rng = np.random.default_rng(seed)
+    scores, labels = rng.integers(0, 3, (images, classes)).astype(np.float64), rng.integers(classes, size=images)
+    found = [c for c in by_class(scores, labels) if c.images]
+    assert sum(c.images * c.top1_error for c in found) / images == pytest.approx(top_k_error(scores, labels, 1))

@@ -8,6 +8,7 @@ from math import log, nan
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 from PIL import Image
 
 from minialex import plots
@@ -113,6 +114,101 @@ def test_every_kernel_is_in_the_picture_once(out, channels, kH, kW):
     where = np.argwhere(~np.isnan(picture[:, :, 0]))[0]
     first = picture[where[0] : where[0] + kH, where[1] : where[1] + kW]
     np.testing.assert_array_equal(first, weight[0].transpose(1, 2, 0) if channels == 3 else weight[0, :1].transpose(1, 2, 0))
+
+
+# --- predictions ---
+
+CLASSES = ("tench, Tinca tinca", "$x^$", "lily of the valley and other flowers", "d", "e", "f\ng")
+
+
+def some_predictions(n=3, labels=(1, None, 5), **options):
+    p = np.array([[0.1, 0.2, 0.5, 0.05, 0.08, 0.07], [0.9, 0.1, 0, 0, 0, 0], [0.2, 0.25, 0.25, 0.15, 0.1, 0.05]])
+    pictures = [np.zeros((3, 70, 70), np.uint8), np.full((1, 8, 8), 255.0), np.zeros((3, 8, 8), np.uint8)]
+    return plots.predictions(pictures[:n], p[:n], CLASSES, list(labels[:n]), ["a", "$b_^$.jpg", "c"][:n], **options)
+
+
+def cells(figure):
+    """(the picture's axes, the bars' axes) of each."""
+    axes = [axes for axes in figure.axes if axes.get_legend() is None]
+    return list(zip(axes[::2], axes[1::2], strict=True))
+
+
+def bars(axes):
+    """(name, share, colour, bold?) from top to bottom."""
+    rows = sorted(axes.patches, key=lambda bar: bar.get_y())
+    names = [text for text in axes.texts if not text.get_text().endswith("%")]
+    return [
+        (name.get_text(), bar.get_width(), to_hex(bar.get_facecolor()).upper(), name.get_fontweight() == "bold")
+        for name, bar in zip(names, rows, strict=True)
+    ]
+
+
+def test_the_five_likeliest_classes_the_right_one_in_another_colour():
+    figure = some_predictions()
+    (_, first), (_, second), (_, third) = cells(figure)
+    blue, orange = plots.BLUE_TINT, plots.ORANGE_TINT
+    assert bars(first) == [
+        ("lily of the valley and…", 0.5, blue, False),
+        ("$x^$", 0.2, orange, True),
+        ("tench", 0.1, blue, False),
+        ("e", 0.08, blue, False),
+        ("f?g", 0.07, blue, False),
+    ]
+    assert [name for name, *_ in bars(third)] == ["$x^$", "lily of the valley and…", "tench", "d", "e"]  # 5 is not among them
+    assert [axes.get_title() for axes in (first, second, third)] == ["$x^$", "$b_^$.jpg", "f?g"]
+    assert all(axes.get_xlim() == (0, 1) for axes in (first, second, third))
+    assert [text.get_text() for text in first.texts[1::2]] == ["50.0%", "20.0%", "10.0%", "8.0%", "7.0%"]
+    assert drawn(figure).std() > 5
+
+
+def test_the_bars_run_downwards_and_stay_in_their_frame():
+    _, below = cells(some_predictions())[0]
+    bottom, top = below.get_ylim()
+    assert bottom > top
+    assert all(top < bar.get_y() < bar.get_y() + bar.get_height() < bottom for bar in below.patches)
+
+
+def test_pictures_are_shown_as_they_are():
+    (above, _), (grey, _), _ = cells(some_predictions())
+    assert above.get_images()[0].get_array().shape == (70, 70, 3)
+    (shown,) = grey.get_images()
+    assert shown.get_array().shape == (8, 8)
+    assert shown.get_clim() == (0, 255)
+    assert shown.cmap(shown.norm(255.0))[:3] == (1, 1, 1)
+
+
+def test_a_legend_only_where_a_class_is_known():
+    legends = [axes.get_legend() for axes in some_predictions().axes if axes.get_legend() is not None]
+    assert [text.get_text() for legend in legends for text in legend.get_texts()] == ["the right class"]
+    assert not [axes for axes in some_predictions(labels=(None,) * 3).axes if axes.get_legend() is not None]
+
+
+@pytest.mark.parametrize("top", [1, 3, 99])
+def test_as_many_classes_as_wanted(top):
+    for _, below in cells(some_predictions(top=top)):
+        assert len(bars(below)) == min(top, len(CLASSES))
+
+
+def test_pictures_are_as_large_however_many_there_are():
+    p = np.full((9, 6), 1 / 6)
+    many = plots.predictions([np.zeros((3, 4, 4), np.uint8)] * 9, p, CLASSES)
+    sides = {
+        tuple(np.round(above.get_position().size * figure.get_size_inches(), 6))
+        for figure in (many, some_predictions(), some_predictions(1))
+        for above, _ in cells(figure)
+    }
+    assert sides == {(2.2, 2.2)}
+    (first, _), *_, (last, below) = cells(many)
+    assert first.get_position().y0 > last.get_position().y1 > 0
+    assert below.get_position().y0 > 0
+    inside = [axes.get_window_extent() for axes in many.axes]
+    assert not any(a.overlaps(b) for n, a in enumerate(inside) for b in inside[:n])
+
+
+@pytest.mark.parametrize(("n", "shape"), [(0, (0, 6)), (2, (2, 5)), (2, (1, 6))])
+def test_predictions_that_do_not_fit(n, shape):
+    with pytest.raises(ValueError, match="predictions: "):
+        plots.predictions([np.zeros((3, 4, 4))] * n, np.zeros(shape), CLASSES)
 
 
 def test_matplotlibs_settings_are_left_alone():

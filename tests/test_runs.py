@@ -3,15 +3,18 @@
 import csv
 import json
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from minialex.checkpoint import CheckpointError
 from minialex.plots import kernels
 from minialex.runs import Run, load_weights
-from minialex.training import Epoch
+from minialex.runs.trace import Trace
+from minialex.training import Epoch, Step
 
-EPOCH = Epoch(1, 45, 0.03, 2.5, 1.25, 0.5, 0.125, 300.0, 9.5)
+EPOCH = Epoch(1, 45, 0.03, 2.5, 1.25, 0.5, 0.125, 300.0, 9.5, 0.01)
 
 
 def test_the_first_free_number(tmp_path):
@@ -42,24 +45,71 @@ def test_a_file_in_the_way(tmp_path):
         Run.numbered("a", tmp_path / "runs")
 
 
-def test_the_log(tmp_path):
+def rows_of(path):
+    with path.open(newline="") as file:
+        return list(csv.reader(file))
+
+
+def test_the_log_and_the_clock(tmp_path):
     run = Run(tmp_path / "run")
     run.log(EPOCH)
     run.log(EPOCH)
-    with (run.path / "log.csv").open(newline="") as file:
-        head, *rows = csv.reader(file)
-    assert head == [
-        "epoch",
-        "step",
-        "lr",
-        "train_loss",
-        "test_loss",
-        "top1_error",
-        "top5_error",
-        "images_per_second",
-        "seconds",
+    head = ["epoch", "step", "lr", "train_loss", "test_loss", "top1_error", "top5_error"]
+    assert rows_of(run.path / "log.csv") == [head, *[["1", "45", "0.03", "2.5", "1.25", "0.5", "0.125"]] * 2]
+    assert rows_of(run.path / "times.csv") == [
+        ["epoch", "images_per_second", "waited", "seconds"],
+        *[["1", "300.0", "0.01", "9.5"]] * 2,
     ]
-    assert rows == [["1", "45", "0.03", "2.5", "1.25", "0.5", "0.125", "300.0", "9.5"]] * 2
+
+
+def test_the_log_of_a_run_that_goes_on_has_the_epochs_that_it_goes_on_from(tmp_path):
+    run = Run(tmp_path / "run")
+    for number in (1, 2, 3):
+        run.log(replace(EPOCH, epoch=number))
+    whole = (run.path / "log.csv").read_bytes()
+    with (run.path / "log.csv").open("a") as file:
+        file.write("4,60,0.0")  # a kill in the middle of a row
+    run.write_log([replace(EPOCH, epoch=number) for number in (1, 2)])
+    run.log(replace(EPOCH, epoch=3))
+    assert (run.path / "log.csv").read_bytes() == whole
+    run.write_log([])
+    run.log(EPOCH)
+    assert len(rows_of(run.path / "log.csv")) == 2  # the heading is there again
+
+
+def test_what_the_clock_said_comes_back(tmp_path):
+    run = Run(tmp_path / "run")
+    assert run.times() == {}
+    run.log(EPOCH)
+    with (run.path / "times.csv").open("a") as file:
+        file.write("2,300.0")
+    assert run.times() == {1: {"images_per_second": 300.0, "waited": 0.01, "seconds": 9.5}}
+
+
+def test_what_a_killed_write_left_is_swept(tmp_path):
+    run = Run(tmp_path / "run")
+    (run.path / ".weights.npz.part").write_bytes(b"half")
+    Run.existing(run.path).sweep()
+    assert list(run.path.iterdir()) == []
+
+
+def test_a_trace_stays_short_and_keeps_its_mean():
+    steps = [Step(1 + n // 5000, n + 1, (n + 1) / 5000, 0.1, float(n % 7), 4, 1.0) for n in range(9999)]
+    trace = Trace()
+    for n, step in enumerate(steps):
+        if n == 5555:
+            trace = Trace.from_json(json.loads(json.dumps(trace.to_json())))
+        trace.add(step)
+    points = trace.steps()
+    assert len(points) < 2000
+    assert trace.stride == 8
+    covered = steps[: points[-1].step]
+    assert np.mean([p.loss for p in points]) == pytest.approx(np.mean([s.loss for s in covered]))
+    assert [p.step for p in points] == list(range(8, 9999, 8))
+    few = Trace()
+    for step in steps[:5]:
+        few.add(step)
+    assert few.steps() == [replace(step, seconds=0.0) for step in steps[:5]]
 
 
 def test_weights_come_back_bit_for_bit(tmp_path):
@@ -88,7 +138,7 @@ def test_a_failed_write_leaves_the_file_before(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "savez", fail)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(CheckpointError, match=r"weights.npz: cannot be written: No space left on device: \d+ bytes are needed"):
         run.write_weights({"w": np.zeros(3)})
     np.testing.assert_array_equal(load_weights(run.path / "weights.npz")["w"], np.ones(3))
     assert [path.name for path in run.path.iterdir()] == ["weights.npz"]

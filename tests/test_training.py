@@ -2,18 +2,32 @@
 
 import subprocess
 import sys
-from math import inf, isnan, nan
+from dataclasses import replace
+from math import inf, isnan, log, nan
 
 import numpy as np
 import pytest
 
-from minialex.data import Minibatches, Split
+from minialex.checkpoint import capture, restore
+from minialex.data import Loader, Minibatches, Split
 from minialex.devices import parse_devices
 from minialex.evaluation import Scores
 from minialex.layers import SoftmaxCrossEntropy
 from minialex.nets import small_towers
 from minialex.optim import SGD
-from minialex.training import Epoch, NonFiniteLoss, Step, drop_epochs, step_down, train
+from minialex.training import (
+    Epoch,
+    NonFiniteGradient,
+    NonFiniteLoss,
+    Position,
+    Step,
+    Watch,
+    drop_epochs,
+    plateau,
+    step_down,
+    train,
+)
+from minialex.training.finite import gradients_are_finite
 
 
 def some_net(devices="cpu,cpu", seed=0, **options):
@@ -145,7 +159,10 @@ class Poisoned:
 def test_a_loss_that_is_no_number_stops_before_the_update():
     net, twin = some_net(), some_net()
     run(twin, batches_of(3), epochs=1, steps=2)
-    with pytest.raises(NonFiniteLoss, match=r"the loss is nan at step 3, in epoch 1, with lr 0\.05$"):
+    with pytest.raises(
+        NonFiniteLoss,
+        match=r"the loss is nan at step 3, in epoch 1, with lr 0\.05: the batch's image 0 has pixels that are not finite$",
+    ):
         run(net, Poisoned())
     same_state(net, twin)
 
@@ -157,6 +174,148 @@ def test_a_test_loss_that_is_no_number_ends_the_run_before_its_epoch_is_told():
         assert isinstance(next(events), Step)
     with pytest.raises(NonFiniteLoss, match="the test loss is inf after step 3, at the end of epoch 1"):
         next(events)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize(
+    ("name", "key", "value", "says"),
+    [
+        ("conv2.1", "weight", nan, r"conv2\.1\.weight is not finite"),
+        ("fc4.0", "bias", inf, r"fc4\.0\.bias is not finite"),
+        ("conv2.0", "weight", 1e38, r"first in the output of (conv2|relu2|norm2)\.0"),
+        ("fc5", "weight", 3e38, r"first in the output of fc5"),
+    ],
+)
+def test_the_first_layer_whose_numbers_are_none_is_named(name, key, value, says):
+    net = some_net()
+    layer = next(layer for n, _, layer in net.layers() if n == name)
+    layer.params[key][...] = value
+    before = net.state_dict()
+    with pytest.raises(NonFiniteLoss, match=rf"at step 1, in epoch 1, with lr 0\.05: {says}$"):
+        run(net, batches_of(4))
+    for n, array in net.state_dict().items():
+        np.testing.assert_array_equal(array, before[n])
+    assert not any("forward" in vars(layer) for _, _, layer in net.layers())  # nobody watches any more
+
+
+@pytest.mark.parametrize("bad", ["conv1.0.weight", "conv3.1.bias", "fc5.weight"])
+@pytest.mark.parametrize("value", [nan, inf, -inf])
+def test_a_gradient_that_is_no_number_stops_before_the_update(monkeypatch, bad, value):
+    net, backward = some_net(), type(some_net()).backward
+
+    def poisoned(self, dlogits):
+        backward(self, dlogits)
+        for n, _, layer in self.layers():
+            for key, gradient in layer.grads.items():
+                if f"{n}.{key}" in (bad, "conv1.0.weight"):
+                    gradient[(-1,) * gradient.ndim] = value
+
+    monkeypatch.setattr(type(net), "backward", poisoned)
+    before = net.state_dict()
+    with pytest.raises(NonFiniteGradient, match=rf"a gradient is not finite at step 1.*: first in the gradient of {bad}$"):
+        run(net, batches_of(4))
+    for n, array in net.state_dict().items():
+        np.testing.assert_array_equal(array, before[n])
+
+
+def test_large_gradients_whose_sum_overflows_are_finite():
+    net = some_net()
+    run(net, batches_of(10), epochs=1)
+    for _, _, layer in net.layers():
+        for gradient in layer.grads.values():
+            gradient[...] = 3e38
+    assert gradients_are_finite(net)
+
+
+@pytest.mark.parametrize("source", [Minibatches, Loader])
+@pytest.mark.parametrize("stop", range(1, 9))
+def test_a_run_that_goes_on_anywhere_is_the_run_that_never_stopped(source, stop):
+    """Two epochs of three steps: after each of the eight events the state is taken to a new net, which goes on."""
+
+    def batches():
+        return batches_of(4) if source is Minibatches else Loader(some_images(10), 4, workers=1)
+
+    def test_of(net):
+        return lambda: Scores(float(net.forward(some_images(3).images).sum() ** 2), 0.5, 0.0)
+
+    def rates(done):
+        return 0.05 / (1 + len(done))
+
+    one, other = some_net(seed=1), some_net(seed=2)
+    sgd, at, events = SGD(one, 0.05), Position(), []
+    for event in train(one, batches(), sgd, epochs=2, schedule=rates, test=test_of(one), at=at):
+        events.append(event)
+        if len(events) == stop:
+            state, place = capture(one, sgd), replace(at, done=list(at.done))
+    other_sgd = SGD(other, 0.9)
+    restore(other, other_sgd, state)
+    rest = list(train(other, batches(), other_sgd, epochs=2, schedule=rates, test=test_of(other), at=place))
+    assert [told(event) for event in events[stop:]] == [told(event) for event in rest]
+    same_state(one, other)
+    assert [told(epoch) for epoch in place.done] == [told(epoch) for epoch in at.done]
+
+
+def told(event):
+    """All of an event but what the clock said."""
+    clock = {"seconds", "images_per_second", "waited"}
+    return {name: value for name, value in vars(event).items() if name not in clock}
+
+
+def test_the_share_of_the_time_that_went_into_waiting():
+    class Slow(Minibatches):
+        """Each batch takes 20 times as long to make as to learn from."""
+
+        def epoch(self, number):
+            for batch in super().epoch(number):
+                np.linalg.svd(np.ones((300, 300)))
+                yield batch
+
+    (slow,) = of(Epoch, run(some_net(), Slow(some_images(10), 4, 0, lambda images: images), epochs=1))
+    (quick,) = of(Epoch, run(some_net(), batches_of(4), epochs=1))
+    assert 0 < quick.waited < slow.waited < 1
+
+
+def epochs_with(errors):
+    return [Epoch(n, n, 0.1, 1.0, 1.0, error, 0.0, 1.0, 1.0) for n, error in enumerate(errors, start=1)]
+
+
+@pytest.mark.parametrize(
+    ("errors", "rates"),
+    [
+        ([0.9, 0.8, 0.7, 0.6], [1, 1, 1, 1, 1]),
+        ([0.9, 0.8, 0.8, 0.8], [1, 1, 1, 1, 2]),  # twice no better than the best
+        ([0.9, 0.8, 0.85, 0.79, 0.79, 0.8], [1, 1, 1, 1, 1, 1, 2]),  # an improvement in time
+        ([0.5] * 7, [1, 1, 1, 2, 2, 3, 3, 3]),  # two drops, and no third
+        ([nan, nan, 0.5], [1, 1, 2, 2]),
+    ],
+)
+def test_plateau(errors, rates):
+    rate = plateau(1.0, patience=2, drops=2)
+    done = epochs_with(errors)
+    np.testing.assert_allclose([rate(done[:n]) for n in range(len(done) + 1)], [10.0 ** (1 - k) for k in rates])
+
+
+def test_a_stuck_net_is_told_once():
+    watch, at = Watch(10, "Try this."), Position()
+    still = [replace(epoch, step=40 * epoch.epoch, train_loss=log(10)) for epoch in epochs_with([0.9] * 5)]
+    lines = [watch.look(epoch, at) for epoch in still]
+    assert [bool(line) for line in lines] == [False, False, True, False, False]
+    assert watch.look(Step(50, 2000, 49.9, 0.01, 2.3, 32, 1.0), Position(total=2.4, seen=1)) == ""
+    assert lines[2].endswith("the loss is 2.303, and ln(10) = 2.303: the net has learned nothing yet. Try this.")
+
+
+def test_a_stuck_net_is_told_in_a_long_epoch():
+    at = Position(step=2000, total=6.9 * 256, seen=256)
+    assert Watch(1000, "").look(Step(1, 2000, 0.2, 0.01, 6.9, 128, 1.0), at).startswith("stuck      after 2,000 steps")
+    assert Watch(1000, "").look(Step(1, 1999, 0.2, 0.01, 6.9, 128, 1.0), at) == ""
+    learning = replace(at, total=6.5 * 256)
+    assert Watch(1000, "").look(Step(1, 2000, 0.2, 0.01, 6.9, 128, 1.0), learning) == ""
+
+
+@pytest.mark.parametrize(("loss", "told"), [(log(10), True), (0.996 * log(10), True), (0.99 * log(10), False), (0.1, False)])
+def test_a_net_that_learns_is_told_nothing(loss, told):
+    (*_, third) = epochs_with([0.9] * 3)
+    assert bool(Watch(10, "").look(replace(third, step=150, train_loss=loss), Position())) == told
 
 
 def test_the_schedule_sees_what_happened():
@@ -180,7 +339,8 @@ def test_step_down():
 
 
 @pytest.mark.parametrize(
-    ("epochs", "at", "drops"), [(10, (0.6, 0.85), [6, 8]), (1, (0.6, 0.85), []), (3, (0.1, 0.5), [2]), (9, (), [])]
+    ("epochs", "at", "drops"),
+    [(10, (0.6, 0.85), [6, 8]), (1, (0.6, 0.85), []), (3, (0.1, 0.5), [2]), (9, (), []), (90, (22, 50, 95), [22, 50])],
 )
 def test_drops_that_fall_outside_a_short_run_are_left_out(epochs, at, drops):
     assert drop_epochs(epochs, at) == drops
