@@ -18,8 +18,18 @@ import numpy as np
 from minialex.arrays import Array
 from minialex.devices import Device
 from minialex.initial import CIFAR10, CODE_2012, HE, PAPER, Initial, initialise
-from minialex.layers import AvgPool2d, Dropout, Flatten, Layer, Linear, ReLU, Sequential, Tanh
-from minialex.layers.fast import Blocked, Conv2d, LocalResponseNorm, MaxPool2d
+from minialex.layers import Flatten, Layer, Tanh
+from minialex.layers.fast import (
+    AvgPool2d,
+    Blocked,
+    Conv2d,
+    Dropout,
+    Linear,
+    LocalResponseNorm,
+    MaxPool2d,
+    ReLU,
+    Sequential,
+)
 from minialex.net import Net
 from minialex.towers import Broadcast, Exchange, Gather, Stage, Towers
 

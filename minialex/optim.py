@@ -9,7 +9,7 @@ Weight decay acts on weights only, not on biases; there, by default, the learnin
 from __future__ import annotations
 
 from minialex.arrays import Array, array_module
-from minialex.layers import Layer
+from minialex.layers import Layer, cuda
 from minialex.net import Net
 
 CHUNK = 1 << 15  # elements updated at a time on the CPU: the four passes over them then stay in the cache
@@ -62,6 +62,11 @@ class SGD:
 
 def update(w: Array, dw: Array, v: Array, lr: float, momentum: float, weight_decay: float) -> None:
     """v <- momentum v - weight_decay lr w - lr dw; w <- w + v; both in place."""
+    if cuda.fits(w) and w.dtype == dw.dtype == v.dtype:
+        flat_w, flat_dw, flat_v = (x.transpose(_outermost_first(w)) for x in (w, dw, v))
+        if flat_w.flags.c_contiguous and flat_v.flags.c_contiguous:
+            cuda.sgd_update(flat_w, flat_dw, flat_v, lr, momentum, weight_decay)
+            return
     on_gpu = array_module(w).__name__ != "numpy"
     rows = len(w) if on_gpu else max(1, CHUNK * len(w) // max(1, w.size))
     for start in range(0, len(w), rows):
@@ -71,3 +76,8 @@ def update(w: Array, dw: Array, v: Array, lr: float, momentum: float, weight_dec
         if weight_decay:
             v[part] -= (weight_decay * lr) * w[part]
         w[part] += v[part]
+
+
+def _outermost_first(x: Array) -> list[int]:
+    """x's axes in the order of its memory: in that order x has no gaps, whether it is C-contiguous or channels-last."""
+    return sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minialex.arrays import Array
+from minialex.arrays import Array, channels_last
 from minialex.checkpoint.disk import CheckpointError
 from minialex.checkpoint.file import State
 from minialex.net import Net
@@ -54,8 +54,8 @@ def restore(net: Net, optimizer: SGD, state: State, *, generators: Generators | 
 
     # All that can fail (a device without memory for it) comes before anything is changed.
     place = {f"{name}.{key}": (device, layer, key) for name, device, layer in net.layers() for key in layer.params}
-    new_params = {name: place[name][0].put(saved[name]) for name in place}
-    new_velocity = {name: place[name][0].put(velocity[name]) for name in place if name in velocity}
+    new_params = {name: place[name][0].put(channels_last(saved[name])) for name in place}
+    new_velocity = {name: place[name][0].put(channels_last(velocity[name])) for name in place if name in velocity}
     for name, (_, layer, key) in place.items():
         layer.params[key] = new_params[name]
     optimizer.velocity.clear()

@@ -1,5 +1,6 @@
 """Where arrays live and work runs: GPUs, virtual CPU devices, the wires between them and the ledger of what crossed."""
 
+from minialex.devices.cuda import allow_tf32
 from minialex.devices.device import Device, DeviceError, on_all
 from minialex.devices.parse import choose, parse_devices
 from minialex.devices.strict import strict_mode
@@ -11,6 +12,7 @@ __all__ = [
     "DeviceError",
     "Ledger",
     "Wire",
+    "allow_tf32",
     "choose",
     "on_all",
     "pack",

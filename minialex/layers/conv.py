@@ -20,13 +20,14 @@ the cache, and made again in backward rather than kept: memory does not grow wit
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from minialex.arrays import Array, Shape, array_module, empty
 from minialex.layers.base import Layer, four_sides, geometry, image_shape, pair, positions
-from minialex.layers.im2col import col2im, pad_channels_last, windows
+from minialex.layers.im2col import col2im, im2col, pad_channels_last
 from minialex.layers.parameters import constant, gaussian
 
 
@@ -67,13 +68,12 @@ class Conv2d(Layer):
         self._check_input(x)
         self._saved = x
         N, O, oH, oW = self.output_shape(x.shape)
-        W, b = self._weight_matrices(x), self.params["bias"].astype(x.dtype, copy=False)
+        W = self._weight_matrices(x)
         Y = empty(x, (N * oH * oW, O))
         for images, p in self._blocks(x):
-            padded = pad_channels_last(x[images], self.padding)
             for g, (ins, outs) in enumerate(self._slices()):
-                Y[p, outs] = self._columns(padded, ins) @ W[g].T
-            Y[p] += b
+                array_module(x).matmul(self._columns(x[images, ins]), W[g].T, out=Y[p, outs])
+            self._add_bias(Y[p])
         return Y.reshape(N, oH, oW, O).transpose(0, 3, 1, 2)
 
     def backward(self, dy: Array) -> Array:
@@ -85,25 +85,31 @@ class Conv2d(Layer):
         dW = [array_module(x).zeros_like(w) for w in W]
         dx = empty(x, (N, *x.shape[2:], self.in_channels) if self.input_gradient else (N, 0, 0, 0)).transpose(0, 3, 1, 2)
         for images, p in self._blocks(x):
-            padded = pad_channels_last(x[images], self.padding)
             for g, (ins, outs) in enumerate(self._slices()):
-                dW[g] += dY[p, outs].T @ self._columns(padded, ins)
+                X = self._columns(x[images, ins])
+                dW[g] += dY[p, outs].T @ X
                 if self.input_gradient:
-                    dX = (dY[p, outs] @ W[g]).reshape(-1, oH, oW, *self.kernel_size, ins.stop - ins.start)
-                    dx[images, ins] = col2im(dX, dx[images, ins].shape, self.stride, self.padding)
-        self._keep_gradients(dW, array_module(x).ones(len(dY), dY.dtype) @ dY)
+                    dX = array_module(x).matmul(dY[p, outs], W[g], out=X)  # X has served; its memory serves dX
+                    self._scatter(dX.reshape(-1, oH, oW, *self.kernel_size, ins.stop - ins.start), dx[images, ins])
+        self._keep_gradients(dW, self._bias_gradient(dY))
         return dx
 
     def remember(self, x: Array) -> None:
         self._saved = self._check_input(x)
 
-    def _columns(self, padded: Array, channels: slice) -> Array:
-        """X for one block of images and one group: (n oH oW, kH kW C), copied from the view of all the patches."""
-        view = windows(padded[..., channels], self.kernel_size, self.stride)
-        n, oH, oW, kH, kW, C = view.shape
-        X = empty(padded, view.shape)
-        X[...] = view
-        return X.reshape(n * oH * oW, kH * kW * C)
+    def _columns(self, x: Array) -> Array:
+        """X (n oH oW, kH kW C), for some images and the channels of a group; the caller may overwrite it."""
+        X = im2col(x, self.kernel_size, self.stride, self.padding)
+        return X.reshape(prod(X.shape[:3]), prod(X.shape[3:]))
+
+    def _scatter(self, dX: Array, dx: Array) -> None:
+        dx[...] = col2im(dX, dx.shape, self.stride, self.padding)
+
+    def _add_bias(self, Y: Array) -> None:
+        Y += self.params["bias"].astype(Y.dtype, copy=False)
+
+    def _bias_gradient(self, dY: Array) -> Array:
+        return array_module(dY).ones(len(dY), dY.dtype) @ dY
 
     def _weight_matrices(self, x: Array) -> list[Array]:
         """W of each group as a matrix (o, q), q = (u, v, c) as in the columns, in x's dtype."""
@@ -111,11 +117,10 @@ class Conv2d(Layer):
         return [W[outs].reshape(self.out_channels // self.groups, -1) for _, outs in self._slices()]
 
     def _keep_gradients(self, dW: list[Array], db: Array) -> None:
-        weight, bias = self.params["weight"], self.params["bias"]
-        O, C, kH, kW = weight.shape
-        stacked = array_module(weight).concatenate(dW).reshape(O, kH, kW, C).transpose(0, 3, 1, 2)
-        self.grads["weight"] = stacked.astype(weight.dtype, copy=False)
-        self.grads["bias"] = db.astype(bias.dtype, copy=False)
+        O, C, kH, kW = self.params["weight"].shape
+        stacked = array_module(db).concatenate(dW).reshape(O, kH, kW, C).transpose(0, 3, 1, 2)
+        for key, gradient in (("weight", stacked), ("bias", db)):
+            self.grads[key] = gradient.astype(self.params[key].dtype, copy=False)
 
     def _slices(self) -> list[tuple[slice, slice]]:
         """For each group, its input channels and its output channels."""
@@ -125,8 +130,7 @@ class Conv2d(Layer):
     def _blocks(self, x: Array) -> list[tuple[slice, slice]]:
         """The batch, cut so that the columns of one block fit the workspace: its images, and its rows of X and Y."""
         N, _, oH, oW = self.output_shape(x.shape)
-        kH, kW = self.kernel_size
-        one_image = oH * oW * kH * kW * (self.in_channels // self.groups) * x.dtype.itemsize
+        one_image = oH * oW * prod(self.params["weight"].shape[1:]) * x.dtype.itemsize
         step = max(1, self.workspace_bytes[array_module(x).__name__] // one_image)
         cuts = [(n, min(n + step, N)) for n in range(0, N, step)]
         return [(slice(n, m), slice(n * oH * oW, m * oH * oW)) for n, m in cuts]
@@ -137,8 +141,8 @@ class Conv2d(Layer):
         return N, self.out_channels, positions(self, H, top, bottom, kH, sH), positions(self, W, left, right, kW, sW)
 
     def multiply_adds(self, shape: Shape) -> int:
-        N, O, oH, oW = self.output_shape(shape)
-        return N * oH * oW * O * (self.in_channels // self.groups) * self.kernel_size[0] * self.kernel_size[1]
+        N, _, oH, oW = self.output_shape(shape)
+        return N * oH * oW * prod(self.params["weight"].shape)
 
     def __repr__(self) -> str:
         groups = f", groups={self.groups}" if self.groups > 1 else ""

@@ -4,6 +4,10 @@ r"""Dropout as the paper has it (section 4.2): neurons fall silent in training, 
     test:      y = (1 - p) x, the mean of the above over the masks                 dx = (1 - p) dy
 
 Nothing is rescaled in training (today's "inverted" dropout divides by 1 - p there instead).
+
+For each pass the layer's generator draws two words, the key under which Philox (Salmon et al. 2011) makes the mask's numbers.
+Philox computes number i of its sequence from key and i alone, so that a GPU's threads can each make their own part of the very
+mask that a CPU draws, and make it again for the backward pass instead of storing it (layers/fast/dropout.py).
 """
 
 from __future__ import annotations
@@ -12,15 +16,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from minialex.arrays import Array, array_module, empty
+from minialex.arrays import Array, Shape, array_module, empty
 from minialex.layers.base import Layer
 
 
 class Dropout(Layer):
     """x of any shape (N, D, ...) -> y of the same shape; p is the probability that a neuron is dropped.
 
-    rng: the generator of the masks, or several, one for each equal slice of D: a grouped net on one device draws its masks
-    as the towers of its twin do. Without one, a fresh generator with seed 0.
+    rng: the generator of the masks' keys, or several, one for each equal slice of D: a grouped net on one device draws its
+    masks as the towers of its twin do. Without one, a fresh generator with seed 0.
     """
 
     def __init__(self, p: float = 0.5, *, rng: np.random.Generator | Sequence[np.random.Generator] | None = None) -> None:
@@ -45,14 +49,19 @@ class Dropout(Layer):
         factor, shape = self._recall()
         return self._check_upstream(dy, shape) * factor
 
-    def _mask(self, shape: tuple[int, ...]) -> Array:
-        """m, on the host: each generator draws float32 numbers in [0, 1) for its slice; True where a neuron stays."""
+    def _mask(self, shape: Shape) -> Array:
+        """m, on the host: float32 numbers in [0, 1) for each slice; True where a neuron stays."""
         N, D = shape[0], shape[1] if len(shape) > 1 else 1
+        part = (N, D // len(self.rngs), *shape[2:])
+        drawn = np.concatenate([philox.random(part, dtype=np.float32) for philox in self._keyed(D)], axis=1)
+        return (drawn >= self.p).reshape(shape)
+
+    def _keyed(self, D: int) -> list[np.random.Generator]:
+        """Philox for each slice of D features, with a key from the slice's own generator."""
         if D % len(self.rngs):
             raise ValueError(f"{self!r}: {D} features do not fall into {len(self.rngs)} equal slices")
-        part = (N, D // len(self.rngs), *shape[2:])
-        drawn = np.concatenate([rng.random(part, dtype=np.float32) for rng in self.rngs], axis=1)
-        return (drawn >= self.p).reshape(shape)
+        keys = [rng.integers(2**64, size=2, dtype=np.uint64) for rng in self.rngs]
+        return [np.random.Generator(np.random.Philox(key=key)) for key in keys]
 
     def generators(self) -> dict[str, np.random.Generator]:
         return {f"rng{i}" if i else "rng": rng for i, rng in enumerate(self.rngs)}

@@ -46,7 +46,7 @@ class Linear(Layer):
         self._saved = self._check_input(x)
         y = empty(x, self.output_shape(x.shape))
         array_module(x).matmul(x, self.params["weight"].astype(x.dtype, copy=False).T, out=y)
-        y += self.params["bias"].astype(x.dtype, copy=False)
+        self._add_bias(y)
         return y
 
     def remember(self, x: Array) -> None:
@@ -57,8 +57,14 @@ class Linear(Layer):
         self._check_upstream(dy, self.output_shape(x.shape))
         W = self.params["weight"]
         self.grads["weight"] = (dy.T @ x).astype(W.dtype, copy=False)
-        self.grads["bias"] = dy.sum(axis=0).astype(W.dtype, copy=False)
+        self.grads["bias"] = self._bias_gradient(dy).astype(W.dtype, copy=False)
         return dy @ W.astype(x.dtype, copy=False)
+
+    def _add_bias(self, y: Array) -> None:
+        y += self.params["bias"].astype(y.dtype, copy=False)
+
+    def _bias_gradient(self, dy: Array) -> Array:
+        return dy.sum(axis=0)
 
     def output_shape(self, shape: Shape) -> Shape:
         if len(shape) != 2 or shape[1] != self.in_features:

@@ -138,16 +138,19 @@ def philox(*seed: int) -> np.random.Generator:
 
 
 def a_cpu_draws_the_same_masks(cls: Any, case: Any) -> None:
-    """One mask after another equals those of the plain layer with the same generators, forward and backward"""
-    slices = 2 if case.shape[1] % 2 == 0 else 1
+    """One mask after another is made of the numbers that NumPy draws from the same generators, forward and backward"""
+    N, D, *rest = case.shape
+    slices = 2 if D % 2 == 0 else 1
     for dtype in TOLERANCE:
-        plain, ours = (kind(case.p, rng=[philox(case.seed, g) for g in range(slices)]) for kind in (layers.Dropout, cls))
+        numpys, ours = ([philox(case.seed, g) for g in range(slices)] for _ in range(2))
+        layer = cls(case.p, rng=ours)
         for draw in range(3):
             x, dy = case.x(dtype), case.dy(case.shape, dtype, draw=draw)
-            same("y", ours.forward(x), plain.forward(x))
-            same("dx", ours.backward(dy), plain.backward(dy))
-            for theirs, rng in zip(plain.rngs, ours.rngs, strict=True):
-                theirs.bit_generator.advance(0)  # the plain layer, too, begins a new block
+            drawn = np.concatenate([rng.random((N, D // slices, *rest), dtype=np.float32) for rng in numpys], axis=1)
+            same("y", layer.forward(x), x * (drawn >= case.p))
+            same("dx", layer.backward(dy), dy * (drawn >= case.p))
+            for theirs, rng in zip(numpys, ours, strict=True):
+                theirs.bit_generator.advance(0)  # begin a new block
                 assert str(theirs.bit_generator.state) == str(rng.bit_generator.state), "the generators have come apart"
 
 

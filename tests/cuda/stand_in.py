@@ -21,11 +21,12 @@ from unittest.mock import patch
 
 import numpy as np
 
+from minialex.devices import parse_devices
 from minialex.layers.cuda import launch, pointwise
 from minialex.layers.cuda.source import OPTIONS, dtype_of, signatures, source
 from tests.cuda.compiled import Fault, Library
 from tests.devices import fake_cupy
-from tests.devices.fake_gpus import Memory
+from tests.devices.fake_gpus import Machine, Memory
 
 PAGE = mmap.PAGESIZE
 BEFORE: dict[int, int] = {}  # by the address of a block of pages: how many bytes lie between its beginning and the array's
@@ -120,13 +121,38 @@ class Kernel:
 
 
 @contextmanager
+def installed(gpus: int = 1, *, peers: bool = True) -> Iterator[Machine]:
+    """fake_cupy.installed, on whose GPUs the kernels run too."""
+    with patch.object(fake_cupy, "empty", walled), fake_cupy.installed(gpus, peers=peers) as machine:
+        sys.modules["cupy"].RawModule = RawModule  # type: ignore[attr-defined]
+        yield machine
+
+
+@contextmanager
 def gpu() -> Iterator[Any]:
     """One GPU, its stream entered; gives the stand-in for CuPy."""
-    with patch.object(fake_cupy, "empty", walled), fake_cupy.installed(1):
+    with installed():
         cupy: Any = sys.modules["cupy"]
-        cupy.RawModule = RawModule
         with cupy.cuda.Device(0), cupy.cuda.Stream(non_blocking=True):
             yield cupy
+
+
+@contextmanager
+def real_gpu() -> Iterator[Any]:
+    """cuda:0, its stream entered, where `put` brings arrays to now; gives CuPy."""
+    (device,) = parse_devices("cuda:0")
+    import cupy  # noqa: PLC0415
+
+    def put(values: Any) -> Any:
+        low, high = np.lib.array_utils.byte_bounds(values)
+        memory = cupy.full(max(1, high - low), 0xFF, np.uint8)
+        start = values.__array_interface__["data"][0] - low
+        there = cupy.ndarray(values.shape, values.dtype, memory.data + start, values.strides)
+        there[...] = cupy.asarray(np.ascontiguousarray(values))
+        return there
+
+    with device, patch.dict(globals(), put=put):
+        yield cupy
 
 
 @contextmanager

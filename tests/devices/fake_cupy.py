@@ -244,9 +244,11 @@ def module(machine: Machine) -> ModuleType:
             Event=Event,
             Stream=Stream,
             alloc_pinned_memory=partial(PinnedMemoryPointer, machine),
+            get_current_stream=partial(get_current_stream, machine),
             runtime=Runtime(machine),
         ),
     )
+    cupy._core = Core()  # type: ignore[attr-defined]
     return cupy
 
 
@@ -333,10 +335,12 @@ def as_strided(x: ndarray, shape: Any = None, strides: Any = None) -> ndarray:
 
 
 class Device:
-    """`with Device(1):` makes GPU 1 the current one."""
+    """`with Device(1):` makes GPU 1 the current one; Device() is the current one."""
 
-    def __init__(self, machine: Machine, device: int) -> None:
-        self.machine, self.id = machine, device
+    compute_capability = "90"
+
+    def __init__(self, machine: Machine, device: int | None = None) -> None:
+        self.machine, self.id = machine, machine.current[-1] if device is None else device
 
     def __enter__(self) -> Device:
         if self.id >= self.machine.gpus:
@@ -346,6 +350,22 @@ class Device:
 
     def __exit__(self, *exception: object) -> None:
         self.machine.current.pop()
+
+
+def get_current_stream(machine: Machine, device_id: int = -1) -> Stream:
+    assert device_id == -1, "only that of the current GPU"
+    return machine.stream()
+
+
+class Core:
+    """cupy._core: how the factors of matrix products are rounded."""
+
+    def __init__(self) -> None:
+        self._routines_linalg = SimpleNamespace(COMPUTE_TYPE_DEFAULT=1, COMPUTE_TYPE_TF32=7)
+        self.compute_types: dict[Any, int] = {}
+
+    def set_compute_type(self, dtype: Any, compute_type: int) -> None:
+        self.compute_types[dtype] = compute_type
 
 
 class PinnedMemoryPointer(bytearray):

@@ -22,13 +22,18 @@ from tests.devices import fake_cupy
 from tests.devices.fake_gpus import Event, Stream
 
 PACKAGE = Path(minialex.__file__).parent
-ON_DEVICES = [*PACKAGE.glob("layers/*.py"), *map(PACKAGE.joinpath, ("devices/wire.py", "towers.py", "optim.py"))]
+ON_GPUS_TOO = [PACKAGE / f"layers/fast/{name}.py" for name in ("biased", "columns", "dropout", "sequential", "workspace")]
+ON_DEVICES = [
+    *PACKAGE.glob("layers/*.py"),
+    *ON_GPUS_TOO,
+    *map(PACKAGE.joinpath, ("devices/wire.py", "towers.py", "optim.py")),
+]
 PLAIN = [*ON_DEVICES, PACKAGE / "arrays.py", PACKAGE / "devices/cuda.py"]  # what the stand-in can run
 KERNELS = [*PACKAGE.glob("layers/cuda/*.py")]
 UFUNC = {"out", "dtype", "casting"}  # what every CuPy ufunc takes besides its operands
 OBJECTS: dict[str, dict[str, tuple[str, ...]]] = {  # methods of what CuPy gives, with the arguments that are named
     "cuda.Stream": {"record": (), "wait_event": (), "synchronize": (), "__enter__": (), "__exit__": ()},
-    "cuda.Device": {"__enter__": (), "__exit__": ()},
+    "cuda.Device": {"__enter__": (), "__exit__": (), "compute_capability": ()},
     "ndarray": {"get": ("stream", "out", "blocking"), "set": ("stream",), "copy": ("order",), "astype": ("copy",), "data": ()},
 }
 

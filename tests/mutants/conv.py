@@ -12,7 +12,7 @@ from minialex.layers.im2col import im2col
 from tests.checks import check_conv2d, check_im2col
 from tests.mutants.engine import Mutant, Subject, layer
 
-DB = "array_module(x).ones(len(dY), dY.dtype) @ dY"
+DB = "self._bias_gradient(dY)"
 
 CONV2D = layer(
     "Conv2d",
@@ -32,8 +32,8 @@ CONV2D = layer(
     ),
     Mutant(
         "dW transposed",
-        "dW[g] += dY[p, outs].T @ self._columns(padded, ins)",
-        "dW[g] += (self._columns(padded, ins).T @ dY[p, outs]).reshape(dW[g].shape)",
+        "dW[g] += dY[p, outs].T @ X",
+        "dW[g] += (X.T @ dY[p, outs]).reshape(dW[g].shape)",
         "the product for dW is transposed, and a reshape to W's shape hides it",
     ),
     Mutant(
@@ -62,6 +62,19 @@ CONV2D = layer(
         "db is summed over the batch but not over the rows and columns of each map",
     ),
     Mutant(
+        "db without its last position",
+        "@ dY",
+        "[1:] @ dY[:-1]",
+        "db is summed over all positions but the last",
+        "_bias_gradient",
+    ),
+    Mutant(
+        "dX in the memory of X too early",
+        "dW[g] += dY[p, outs].T @ X",
+        "X[...] = dY[p, outs] @ W[g]; dW[g] += dY[p, outs].T @ X",
+        "dX takes the memory of the columns before dW has been computed from them",
+    ),
+    Mutant(
         "dy in channels-first order",
         "dY = pad_channels_last(dy, (0, 0, 0, 0)).reshape",
         "dY = dy.reshape",
@@ -78,12 +91,14 @@ CONV2D = layer(
         "self.stride, self.padding)",
         "(1, 1), self.padding)",
         "the stride is forgotten when scattering back: neighbouring patches land one pixel apart",
+        "_scatter",
     ),
     Mutant(
         "stride's height and width swapped",
         "self.stride, self.padding)",
         "self.stride[::-1], self.padding)",
         "the stride's height and width are swapped when scattering back",
+        "_scatter",
     ),
     Mutant(
         "kernel's height and width swapped",
@@ -96,48 +111,52 @@ CONV2D = layer(
         "col2im(dX,",
         "col2im(dX[:, :, :, ::-1, ::-1],",
         "the kernel is rotated by 180 degrees, as for a full convolution; col2im has turned it already",
+        "_scatter",
     ),
     Mutant(
         "padding's sides swapped",
         "self.stride, self.padding)",
         "self.stride, tuple(self.padding[side] for side in (1, 0, 3, 2)))",
         "top and bottom, left and right padding are swapped when scattering back",
+        "_scatter",
     ),
     Mutant(
         "padding off by one",
         "self.stride, self.padding)",
         "self.stride, (max(self.padding[0] - 1, 0), self.padding[1] + 1, *self.padding[2:]))",
         "the padding is off by one: dx is shifted by a row",
+        "_scatter",
     ),
     Mutant(
         "border not zero when columns are made again",
-        "pad_channels_last(x[images], self.padding)",
-        "pad_channels_last(x[images], self.padding, fill=1.0)",
+        "self._columns(x[images, ins])",
+        "im2col(pad_channels_last(x[images, ins], self.padding, 1.0).transpose(0, 3, 1, 2), self.kernel_size, self.stride)"
+        ".reshape(len(dY[p]), -1)",
         "dW is computed from other columns than forward used: the border is not zero",
     ),
     Mutant(
         "dx with the first group's weights",
-        "@ W[g])",
-        "@ W[0])",
+        "W[g], out=X",
+        "W[0], out=X",
         "dx of every group is computed with the weights of the first",
     ),
     Mutant(
         "dW from the first group's maps",
-        "self._columns(padded, ins)",
-        "self._columns(padded, slice(0, ins.stop - ins.start))",
+        "self._columns(x[images, ins])",
+        "self._columns(x[images, : ins.stop - ins.start])",
         "dW of every group is computed from the input maps of the first",
     ),
     Mutant(
         "gradients pile up",
-        'self.grads["weight"] = stacked',
-        'self.grads["weight"] = self.grads.get("weight", 0) + stacked',
+        '("weight", stacked)',
+        '("weight", self.grads.get("weight", 0) + stacked)',
         "the gradient is added to that of the last call: grads pile up",
         "_keep_gradients",
     ),
     Mutant(
         "dW in x's dtype",
-        "stacked.astype(weight.dtype, copy=False)",
-        "stacked",
+        "gradient.astype(self.params[key].dtype, copy=False)",
+        "gradient",
         "dW has the dtype of x, not that of W",
         "_keep_gradients",
     ),

@@ -83,6 +83,20 @@ DROPOUT = layer(
         "_mask",
     ),
     Mutant(
+        "one key for all passes",
+        "[rng.integers(2**64, size=2, dtype=np.uint64) for rng in self.rngs]",
+        "[np.zeros(2, np.uint64) for rng in self.rngs]",
+        "every pass has the same mask: the key is not drawn",
+        "_keyed",
+    ),
+    Mutant(
+        "one key for all slices",
+        "for key in keys]",
+        "for key in keys[:1] * len(keys)]",
+        "all slices share the first one's mask",
+        "_keyed",
+    ),
+    Mutant(
         "dy overwritten",
         "return self._check_upstream(dy, shape) * factor",
         "self._check_upstream(dy, shape); dy *= factor; return dy",

@@ -33,18 +33,21 @@ LINEAR = layer(
         "dy.sum(axis=0)",
         "dy.mean(axis=0)",
         "db is averaged instead of summed over the batch",
+        "_bias_gradient",
     ),
     Mutant(
         "db over the wrong axis",
         "dy.sum(axis=0)",
         "dy.sum(axis=1)",
         "db is summed over the neurons instead of over the batch",
+        "_bias_gradient",
     ),
     Mutant(
         "db of the first image",
         "dy.sum(axis=0)",
         "dy[0].copy()",
         "db counts the first image of the batch only",
+        "_bias_gradient",
     ),
     Mutant(
         "W transposed in dx",
@@ -66,7 +69,7 @@ LINEAR = layer(
     ),
     Mutant(
         "db in float64",
-        "dy.sum(axis=0).astype(W.dtype, copy=False)",
+        "self._bias_gradient(dy).astype(W.dtype, copy=False)",
         'dy.sum(axis=0, dtype="float64")',
         "db is summed, and left, in float64",
     ),

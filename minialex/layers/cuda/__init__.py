@@ -7,6 +7,8 @@ compiles before the first call: `fits(x)` asks whether an array is one for these
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 
 from minialex.arrays import Array
@@ -38,5 +40,6 @@ __all__ = [
 
 
 def fits(x: Array) -> bool:
-    """Whether x is for these kernels: on a GPU (not NumPy's), and float32 or float64."""
-    return not isinstance(x, np.ndarray | np.generic) and x.dtype in REALS
+    """Whether x is for these kernels: on a GPU, float32 or float64; and CuPy can compile (a test's stand-in for it may not)."""
+    on_gpu = not isinstance(x, np.ndarray | np.generic) and hasattr(sys.modules.get("cupy"), "RawModule")
+    return on_gpu and getattr(x, "dtype", None) in REALS

@@ -7,7 +7,8 @@ the batch. So the batch may be cut into blocks B, each of which is taken through
 
 What the layers keep for their backward pass is overwritten by the next block. So forward keeps the outputs of the layers with
 weights, which are dear to compute, and backward makes the cheap ones again from them, block by block. The batch's memory is
-then one array for each convolution instead of three or four.
+then one array for each convolution instead of three or four. A batch that is one block, as it is on a GPU, goes through the
+layers as it does in Sequential.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 from math import prod
 
 from minialex.arrays import Array, Shape, array_module, empty
-from minialex.layers.sequential import Sequential
+from minialex.layers.fast.sequential import Sequential
 
 
 class Blocked(Sequential):
@@ -28,8 +29,12 @@ class Blocked(Sequential):
 
     def forward(self, x: Array, train: bool = True) -> Array:
         self._check_input(x)
+        blocks = self._blocks(x)
+        if len(blocks) == 1:
+            self._saved = x, train, None
+            return super().forward(x, train)
         kept = Whole(len(x))
-        for block in self._blocks(x):
+        for block in blocks:
             part = x[block]
             for place, layer in enumerate(self.layers):
                 part = layer.forward(part, train)
@@ -41,6 +46,8 @@ class Blocked(Sequential):
     def backward(self, dy: Array) -> Array:
         x, train, kept = self._recall()
         self._check_upstream(dy, self.output_shape(x.shape))
+        if kept is None:
+            return super().backward(dy)
         whole, totals = Whole(len(x)), [dict[str, Array]() for _ in self.leaves()]
         for block in self._blocks(x):
             part = x[block]

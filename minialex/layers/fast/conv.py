@@ -23,12 +23,14 @@ from __future__ import annotations
 import numpy as np
 
 from minialex.arrays import Array, array_module, contiguous, empty, zeros
-from minialex.layers import conv
-from minialex.layers.fast import tiles
+from minialex.layers.fast import columns, tiles
 
 
-class Conv2d(conv.Conv2d):
-    """The plain Conv2d, as above where that applies: 3 x 3, stride 1, one group, real numbers, on a CPU."""
+class Conv2d(columns.Conv2d):
+    """The plain Conv2d, as above where that applies: 3 x 3, stride 1, one group, real numbers, on a CPU.
+
+    On a GPU as in columns.py.
+    """
 
     tile_bytes = 4 << 20  # of V for the images that are taken at a time
 

@@ -12,19 +12,28 @@ with the numbers of zeros before and behind exchanged. q = 1 / d is what is kept
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minialex.arrays import Array, array_module, empty
-from minialex.layers import lrn
+from minialex.layers import cuda, lrn
 from minialex.layers.im2col import pad_channels_last
 
 
+class Denominators(NamedTuple):
+    """What forward's kernel leaves for backward's: x (N, C, H, W) and d (N, H, W, C)."""
+
+    x: Array
+    d: Array
+
+
 class LocalResponseNorm(lrn.LocalResponseNorm):
-    """The plain LocalResponseNorm, computed as above on a CPU."""
+    """The plain LocalResponseNorm, computed as above on a CPU, and on a GPU by kernels, which keep x and d for backward."""
 
     def forward(self, x: Array, train: bool = True) -> Array:
+        if cuda.fits(x):
+            return self._by_kernel(x)
         if array_module(x) is not np:
             return super().forward(x, train)
         self._check_input(x)
@@ -44,6 +53,10 @@ class LocalResponseNorm(lrn.LocalResponseNorm):
         return Y.reshape(N, H, W, C).transpose(0, 3, 1, 2)
 
     def backward(self, dy: Array) -> Array:
+        if isinstance(self._recall(), Denominators):
+            x, d = self._recall()
+            self._check_upstream(dy, x.shape)
+            return cuda.lrn_backward(dy, x, d, self.size, self._alpha, self.beta, self.groups)
         if array_module(dy) is not np:
             return super().backward(dy)
         X, q, r, Y, shape = self._recall()
@@ -58,6 +71,12 @@ class LocalResponseNorm(lrn.LocalResponseNorm):
         dX = dY * r
         dX -= neighbours
         return dX.reshape(N, H, W, C).transpose(0, 3, 1, 2)
+
+    def _by_kernel(self, x: Array) -> Array:
+        self._check_input(x)
+        y, d = cuda.lrn_forward(x, self.size, self._alpha, self.beta, self.k, self.groups)
+        self._saved = Denominators(x, d)
+        return y
 
     def _spread(self, X: Array, before: int) -> tuple[Array, Array]:
         """The long row, zeros between the pixels, and a view (pixels, C) of where the channels belong."""

@@ -5,23 +5,43 @@ where it won, K - k, and 0 where it did not; the largest code of a window is tha
 the image the window's gradient belongs, and one `np.add.at` adds all of them there:
 
     dx[origin of the window + offset of its winner] += dy
+
+On a GPU forward's kernel keeps a byte for each window, the place of its winner, and backward's gathers; averages likewise.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
-from minialex.arrays import Array, array_module, zeros
-from minialex.layers import pool
+from minialex.arrays import Array, Shape, array_module, zeros
+from minialex.layers import cuda, pool
 from minialex.layers.im2col import pad_channels_last
 
 
+class Winners(NamedTuple):
+    """What forward's kernel leaves for backward's: the winners (N, oH, oW, C), and x's shape."""
+
+    places: Array
+    shape: Shape
+
+
 class MaxPool2d(pool.MaxPool2d):
-    """The plain MaxPool2d; its backward as above on a CPU, for real numbers and kernels of at most 255 places."""
+    """The plain MaxPool2d; its backward as above on a CPU, and both by kernels on a GPU; for windows of at most 255 pixels."""
+
+    def forward(self, x: Array, train: bool = True) -> Array:
+        if not cuda.fits(x) or self.kernel_size[0] * self.kernel_size[1] > 255:
+            return super().forward(x, train)
+        _, _, oH, oW = self.output_shape(self._check_input(x).shape)
+        y, winners = cuda.max_pool_forward(x, (oH, oW), self.kernel_size, self.stride, (self.padding[0], self.padding[2]))
+        self._saved = Winners(winners, x.shape)
+        return y
 
     def backward(self, dy: Array) -> Array:
+        if isinstance(self._recall(), Winners):
+            return self._by_kernel(dy, *self._recall())
         x, y = self._recall()
         (kH, kW), (N, oH, oW, C) = self.kernel_size, y.shape
         if array_module(x) is not np or x.dtype.kind != "f" or kH * kW > 255:
@@ -44,6 +64,28 @@ class MaxPool2d(pool.MaxPool2d):
             dy = dy.transpose(0, 2, 3, 1)
         np.add.at(dpadded.reshape(-1), winners.reshape(-1), dy.reshape(-1))
         return self._crop(dpadded, x.shape)
+
+    def _by_kernel(self, dy: Array, winners: Array, shape: Shape) -> Array:
+        self._check_upstream(dy, self.output_shape(shape))
+        return cuda.max_pool_backward(dy, winners, shape, self.kernel_size, self.stride, (self.padding[0], self.padding[2]))
+
+
+class AvgPool2d(pool.AvgPool2d):
+    """The plain AvgPool2d; by kernels on a GPU."""
+
+    def forward(self, x: Array, train: bool = True) -> Array:
+        if not cuda.fits(x):
+            return super().forward(x, train)
+        _, _, oH, oW = self.output_shape(self._check_input(x).shape)
+        self._saved = x.shape
+        return cuda.avg_pool_forward(x, (oH, oW), self.kernel_size, self.stride, (self.padding[0], self.padding[2]))
+
+    def backward(self, dy: Array) -> Array:
+        shape = self._recall()
+        if not isinstance(shape, tuple):
+            return super().backward(dy)
+        self._check_upstream(dy, self.output_shape(shape))
+        return cuda.avg_pool_backward(dy, shape, self.kernel_size, self.stride, (self.padding[0], self.padding[2]))
 
 
 @lru_cache(maxsize=16)

@@ -29,7 +29,12 @@ TWINS: list[tuple[Suite, Any, Any]] = [
     (checks.CONV2D, fast.Conv2d, small_kernel_cases()),
     (checks.CONV2D, OneTileAtATime, small_kernel_cases()),
     (checks.MAX_POOL2D, fast.MaxPool2d, None),
+    (checks.AVG_POOL2D, fast.AvgPool2d, None),
     (checks.LOCAL_RESPONSE_NORM, fast.LocalResponseNorm, None),
+    (checks.RELU, fast.ReLU, None),
+    (checks.LINEAR, fast.Linear, None),
+    (checks.DROPOUT, fast.Dropout, None),
+    (checks.SEQUENTIAL, fast.Sequential, None),
     (checks.SEQUENTIAL, fast.Blocked, None),
     (checks.SEQUENTIAL, OneImageAtATime, None),
 ]

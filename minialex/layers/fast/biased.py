@@ -1,0 +1,82 @@
+r"""On a GPU, bias and ReLU in one pass over the numbers, and in one pass back.
+
+    forward     y = max(0, Y + b)                    by the layer with the bias; the ReLU behind it then has nothing to do
+    backward    dY = dy [y > 0]     db = 1ᵀ dY       by the ReLU; the layer with the bias then has no db to compute
+
+They remain two layers. A `Joint` between them says what one has done for the other. It holds only while Sequential, which has
+made it, runs them one after the other: called alone, each does its own work and no more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from minialex.arrays import Array
+from minialex.layers import activation, cuda
+from minialex.layers.base import Layer
+
+
+@dataclass(eq=False)
+class Joint:
+    """Between a layer with a bias and the ReLU behind it."""
+
+    closed: bool = False  # whether the output of the one is the input of the other
+    y: Array | None = None  # an output that is rectified already
+    dY: Array | None = None  # a gradient whose sum over the positions is db
+    db: Array | None = None
+
+    def take_db(self, dY: Array) -> Array | None:
+        """db, if it is the one that belongs to dY: these very numbers, perhaps in another shape."""
+        ours, db = self.dY, self.db
+        self.dY = self.db = None
+        return db if ours is not None and (ours.data.ptr, ours.size) == (dY.data.ptr, dY.size) else None  # type: ignore[attr-defined]
+
+
+class Biased(Layer):
+    """What the fast Conv2d and Linear share: a bias that is added, and summed up, by kernels where there is a GPU."""
+
+    joint: Joint | None = None
+
+    def forward(self, x: Array, train: bool = True) -> Array:
+        y = super().forward(x, train)
+        if self.joint is not None:
+            self.joint.y = y if self.joint.closed and cuda.fits(y) else None
+        return y
+
+    def _add_bias(self, Y: Array) -> None:
+        if cuda.fits(Y):
+            relu = self.joint is not None and self.joint.closed
+            cuda.bias_relu(Y, self.params["bias"].astype(Y.dtype, copy=False), relu)
+        else:
+            super()._add_bias(Y)  # type: ignore[misc]  # the plain layer's
+
+    def _bias_gradient(self, dY: Array) -> Array:
+        db = self.joint.take_db(dY) if self.joint is not None else None
+        return super()._bias_gradient(dY) if db is None else db  # type: ignore[misc]
+
+
+class ReLU(activation.ReLU):
+    """The plain ReLU, as above on a GPU."""
+
+    joint: Joint | None = None
+
+    def forward(self, x: Array, train: bool = True) -> Array:
+        if self.joint is None or self.joint.y is not x:
+            return super().forward(x, train)
+        self._saved = x
+        self.joint.y = None
+        return x
+
+    def backward(self, dy: Array) -> Array:
+        y = self._recall()
+        if not cuda.fits(y) or dy.dtype != y.dtype:
+            return super().backward(dy)
+        self._check_upstream(dy, y.shape)
+        dY, db = cuda.relu_backward(_channels_last(dy), _channels_last(y))
+        if self.joint is not None:
+            self.joint.dY, self.joint.db = dY, db
+        return dY.transpose(0, 3, 1, 2) if y.ndim == 4 else dY
+
+
+def _channels_last(x: Array) -> Array:
+    return x.transpose(0, 2, 3, 1) if x.ndim == 4 else x
