@@ -1,0 +1,203 @@
+"""The whole measurement: who takes part, in which order, and what is found, as plain data that report.py puts into words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import product
+from statistics import fmean, median
+from typing import Any
+
+from minialex.bench.peers import OURS, Peer, PeerFailed
+from minialex.bench.serve import Answer
+from minialex.bench.turns import in_turn
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be measured. torch: the program of PyTorch's contestants, none without; formats: its
+    images in memory; compiled: torch.compile too; grouped: also grouped convolutions."""
+
+    net: str
+    devices: str
+    batch_size: int
+    repeats: int
+    torch: tuple[str, ...] = ()
+    formats: tuple[str, ...] = ("channels-first", "channels-last")
+    compiled: bool = True
+    grouped: bool = False
+    turn: float = 0.5  # seconds: as many steps make one turn as we make in that time, and the turn's figure is their mean
+    screen: float = 3.0  # seconds for which each of PyTorch's settings is tried, at least a step, before the best take turns
+
+
+@dataclass
+class Entry:
+    """One contestant's result: steps and inferences in seconds, memory in bytes; or why there is none."""
+
+    name: str
+    kind: str  # "ours", "eager", "compiled"
+    steps: list[float] = field(default_factory=list)
+    infers: list[float] = field(default_factory=list)
+    screened: list[float] = field(default_factory=list)  # the steps by which it was compared with its like
+    memory: Answer = field(default_factory=dict)
+    failure: str = ""
+
+
+@dataclass
+class Found:
+    """Everything that one run has measured; `asdict` of it is what --json writes."""
+
+    wanted: dict[str, Any]
+    machine: dict[str, Any]
+    ours: Answer = field(default_factory=dict)  # what our worker said of the net when it was built, without `spec`
+    entries: list[Entry] = field(default_factory=list)
+    where: Answer = field(default_factory=dict)
+    bound: Answer = field(default_factory=dict)
+    growth: list[dict[str, Any]] = field(default_factory=list)
+    alone: list[dict[str, Any]] = field(default_factory=list)
+
+
+def whole_steps(wanted: Wanted, found: Found, say: Say, trace: tuple[str | None, str | None] = (None, None)) -> None:
+    """Steps and inference of ours and of PyTorch's best, in turn; where our step's time goes; the bound; memory."""
+    with ExitStack() as running:
+        ours = running.enter_context(Peer("minialex", OURS))
+        built = ours.ask("build", net=wanted.net, devices=wanted.devices, batch_size=wanted.batch_size)
+        found.ours = {key: value for key, value in built.items() if key != "spec"}
+        say("minialex: two steps to warm up")
+        count = _as_many(wanted.turn, ours.ask("steps", count=2)["seconds"][-1])
+        finalists = {"minialex": (Entry("minialex", "ours"), ours)}
+        found.entries.append(finalists["minialex"][0])
+        for entry, peer in _screen(wanted, built, found, running, say):
+            finalists[entry.name] = entry, peer
+        say(f"{wanted.repeats} turns of {count} step{'s' * (count > 1)} each: {', '.join(finalists)}")
+        _turns("steps", finalists, wanted.repeats, count)
+        for entry, peer in finalists.values():
+            if not entry.failure:
+                entry.memory = peer.ask("memory")
+        _turns("infer", finalists, wanted.repeats, count)
+        say("the bound: this machine's rates of matrix products and of copying")
+        found.bound = ours.ask("bound")
+        say("where a step's time goes")
+        found.where = ours.ask("where", repeats=min(3, wanted.repeats))
+        if any(trace):
+            ours.ask("trace", steps=2, file=trace[0], picture=trace[1])
+
+
+def _as_many(seconds: float, one: float) -> int:
+    """How many steps fit into this time, at least one."""
+    return max(1, min(50, int(seconds / one)))
+
+
+def _turns(do: str, finalists: dict[str, tuple[Entry, Peer]], repeats: int, count: int) -> None:
+    """Let the finalists do it, `count` times in each turn, one after another, so many turns; one that fails is out."""
+
+    def once(entry: Entry, peer: Peer) -> float:
+        if entry.failure:
+            return 0.0
+        try:
+            return fmean(peer.ask(do, count=count)["seconds"])
+        except PeerFailed as failure:
+            if entry.kind == "ours":
+                raise
+            entry.failure = str(failure)
+            return 0.0
+
+    works = {name: partial(once, entry, peer) for name, (entry, peer) in finalists.items()}
+    if do == "infer":  # steps are warm already
+        in_turn(works, 1)
+    for name, spread in in_turn(works, repeats).items():
+        entry = finalists[name][0]
+        if not entry.failure:
+            setattr(entry, "steps" if do == "steps" else "infers", list(spread.seconds))
+
+
+def _screen(wanted: Wanted, built: Answer, found: Found, running: ExitStack, say: Say) -> Iterator[tuple[Entry, Peer]]:
+    """PyTorch's settings, one by one; the best eager and the best compiled one stay, so that memory holds no others."""
+    if not wanted.torch:
+        return
+    specs = {"": built["spec"]}
+    if wanted.grouped and wanted.net == "alexnet":
+        with Peer("minialex", OURS) as other:
+            specs[", grouped"] = other.ask("build", net="alexnet_grouped", devices="cpu", batch_size=1)["spec"]
+    for kind in ("eager", "compiled") if wanted.compiled else ("eager",):
+        best: tuple[Entry, Peer] | None = None
+        for (grouped, spec), layout in product(specs.items(), wanted.formats):
+            entry = Entry(f"torch {kind}, {layout}{grouped}", kind)
+            found.entries.append(entry)
+            say(f"{entry.name}: {'compiling, ' if kind == 'compiled' else ''}warming up")
+            peer = running.enter_context(Peer(entry.name, wanted.torch))
+            try:
+                shape = {key: built[key] for key in ("input_shape", "num_classes")}
+                how = {"compiled": kind == "compiled", "channels_last": layout == "channels-last"}
+                peer.ask("build", spec=spec, batch_size=wanted.batch_size, **shape, **how)
+                peer.ask("steps")
+                (first,) = peer.ask("steps")["seconds"]
+                entry.screened = [first, *peer.ask("steps", count=_as_many(wanted.screen, first))["seconds"]]
+            except PeerFailed as failure:
+                entry.failure = str(failure)
+                peer.close()
+                continue
+            if best is None:
+                best = entry, peer
+            elif median(entry.screened) < median(best[0].screened):
+                best[1].close()
+                best = entry, peer
+            else:
+                peer.close()
+        if best:
+            yield best
+
+
+def growth(wanted: Wanted, found: Found, sizes: Sequence[int], threads: int, say: Say) -> None:
+    """Batches of growing size, on one device, on one with all BLAS threads, and on two: each in a fresh process.
+
+    So that the peak memory is that batch's own.
+    """
+    places: dict[str, dict[str, Any]] = {
+        "one device": {"devices": "cpu"},
+        f"one, {threads} BLAS threads": {"devices": "cpu", "blas_threads": threads},
+        "two devices": {"devices": "cpu,cpu"},
+    }
+    for batch_size in sizes:
+        say(f"batch {batch_size}")
+        row: dict[str, Any] = {"batch_size": batch_size, "places": {}}
+        for name, place in places.items():
+            with Peer(name, OURS) as peer:
+                try:
+                    peer.ask("build", net=wanted.net, batch_size=batch_size, **place)
+                    peer.ask("steps")
+                    seconds = peer.ask("steps", count=wanted.repeats)["seconds"]
+                    row["places"][name] = {"seconds": seconds, "memory": peer.ask("memory")}
+                except PeerFailed as failure:
+                    row["places"][name] = {"failure": str(failure)}
+        found.growth.append(row)
+
+
+def layers_alone(wanted: Wanted, found: Found, say: Say) -> None:
+    """Each layer by itself, forward and backward: ours on its devices, its plain twin, PyTorch's with all threads, in turn."""
+    with ExitStack() as running:
+        ours = running.enter_context(Peer("minialex", OURS))
+        built = ours.ask("build", net=wanted.net, devices=wanted.devices, batch_size=wanted.batch_size)
+        peers = {}
+        for layout in wanted.formats if wanted.torch else ():
+            peers[layout] = running.enter_context(Peer(layout, wanted.torch))
+            net = {key: built[key] for key in ("spec", "input_shape", "num_classes")}
+            peers[layout].ask("build", batch_size=1, channels_last=layout == "channels-last", **net)
+        for name, level in built["levels"].items():
+            say(f"layer {name}")
+            works = {"minialex": partial(_ask_once, ours, "layer", name=name)}
+            if level["has_twin"]:
+                works["plain"] = partial(_ask_once, ours, "layer", name=name, plain=True)
+            asked = {key: level[key] for key in ("layers", "shapes", "outs", "reads")}
+            works |= {setting: partial(_ask_once, peer, "layer", **asked) for setting, peer in peers.items()}
+            taken = in_turn(works, wanted.repeats)
+            found.alone.append({"layer": name, "seconds": {who: list(spread.seconds) for who, spread in taken.items()}})
+
+
+def _ask_once(peer: Peer, do: str, **request: Any) -> float:
+    """The seconds that it took."""
+    return float(peer.ask(do, **request)["seconds"][0])

@@ -1,0 +1,165 @@
+"""What is measured of our nets: whole training steps, inference, single layers, and where a step's time goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from statistics import median
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minialex.arrays import Array, Shape
+from minialex.bench.places import Place, by_name, plain_twin
+from minialex.devices import on_all, parse_devices
+from minialex.layers import Layer, SoftmaxCrossEntropy
+from minialex.memory import plan, refuse_if_too_large
+from minialex.nets import NETS
+from minialex.optim import SGD
+from minialex.trace import Span, Tracer
+
+
+class LayerTime(NamedTuple):
+    """Seconds of one layer (of all towers, at the same time) in a step; `backward` holds what is computed again for it."""
+
+    forward: float
+    backward: float
+
+
+class Where(NamedTuple):
+    """Where a step's time goes, in seconds: layers; crossings by stage; the update; waiting, the mean over the devices."""
+
+    step: float
+    layers: dict[str, LayerTime]
+    crossings: dict[str, LayerTime]
+    update: float
+    waiting: float
+
+
+class Workload:
+    """A net on its devices with one batch of random images, and everything that can be timed with them.
+
+    Raises Refused where the memory that its steps need is not there.
+    """
+
+    def __init__(self, net: str, devices: str, batch_size: int, seed: int = 0) -> None:
+        self.net = NETS[net](parse_devices(devices), seed=seed)
+        self.batch_size, self.planned = batch_size, plan(self.net, batch_size)
+        refuse_if_too_large(self.planned)
+        self.images, self.labels = random_batch(self.net.input_shape, self.net.num_classes, batch_size, seed)
+        self.optimizer, self.loss = SGD(self.net), SoftmaxCrossEntropy()
+
+    def step(self) -> float:
+        """One training step, whole; the seconds that it took."""
+        return self._timed(self._step)
+
+    def infer(self) -> float:
+        """Logits for the batch, no more; the seconds that it took."""
+        return self._timed(lambda: self.net.forward(self.images))
+
+    def layer(self, name: str, plain: bool = False) -> float:
+        """Forward and backward of one layer alone, all towers' at once, after a first round that fills buffers; seconds.
+
+        plain: of its plain twin.
+        """
+        level = by_name(self.net, self.batch_size)[name]
+        layers = [plain_twin(place.layer) or place.layer if plain else place.layer for place in level]
+        given = [(layer, *random_ends(place)) for layer, place in zip(layers, level, strict=True)]
+
+        def both(layer: Layer, x: Array, dy: Array) -> None:
+            layer.forward(x, True)
+            layer.backward(dy)
+
+        def all_at_once() -> None:
+            on_all(tuple(place.device for place in level), both, *zip(*given, strict=True))
+
+        all_at_once()
+        return self._timed(all_at_once)
+
+    def where(self, repeats: int) -> Where:
+        """Where the time of a step goes: for each number the median of `repeats` traced steps."""
+        return _medians([self._traced() for _ in range(repeats)])
+
+    def trace(self, steps: int) -> list[Span]:
+        """The timeline of so many steps, after one that is not recorded."""
+        with Tracer(self.net, self.optimizer, skip=1, steps=steps) as tracer:
+            for _ in range(steps + 1):
+                self._step()
+        return tracer.spans()
+
+    def _step(self) -> None:
+        self.loss.forward(self.net.forward(self.images, train=True), self.labels)
+        self.net.backward(self.loss.backward())
+        self.optimizer.step()
+
+    def _timed(self, work: Callable[[], object]) -> float:
+        start = perf_counter()
+        work()
+        self.net.synchronize()
+        return perf_counter() - start
+
+    def _traced(self) -> Where:
+        with Tracer(self.net, self.optimizer, steps=1) as tracer:
+            seconds = self.step()
+        lanes = {place.device.name for level in by_name(self.net, 1).values() for place in level}
+        spans = [span for span in tracer.spans() if span.lane in lanes]
+        layers = {}
+        for name, level in by_name(self.net, 1).items():
+            own = {place.full_name for place in level}
+            mine = [span for span in spans if span.name in own and span.depth > 0]
+            layers[name] = LayerTime(_longest(mine, {"forward"}), _longest(mine, {"backward", "again"}))
+        crossings = {}
+        for title in dict.fromkeys(span.stage for span in spans if span.kind in ("exchange", "return")):
+            mine = [span for span in spans if span.stage == title and span.depth == 0]
+            crossings[title] = LayerTime(_longest(mine, {"exchange"}), _longest(mine, {"return"}))
+        waiting = sum(span.end - span.start for span in spans if span.kind == "waiting") / len(lanes)
+        return Where(seconds, layers, crossings, _longest([s for s in spans if s.depth == 0], {"update"}), waiting)
+
+
+def _longest(spans: list[Span], kinds: set[str]) -> float:
+    """The seconds of these kinds of spans on the lane that has most of them."""
+    totals: dict[str, float] = {}
+    for span in spans:
+        if span.kind in kinds:
+            totals[span.lane] = totals.get(span.lane, 0.0) + span.end - span.start
+    return max(totals.values(), default=0.0)
+
+
+def _medians(times: list[Where]) -> Where:
+    def middle(value: Callable[[Where], float]) -> float:
+        return median(value(time) for time in times)
+
+    def pairs(of: Callable[[Where], dict[str, LayerTime]]) -> dict[str, LayerTime]:
+        return {
+            name: LayerTime(*(middle(lambda t, name=name, n=n: of(t)[name][n]) for n in (0, 1)))  # type: ignore[misc]
+            for name in of(times[0])
+        }
+
+    return Where(
+        middle(lambda t: t.step),
+        pairs(lambda t: t.layers),
+        pairs(lambda t: t.crossings),
+        middle(lambda t: t.update),
+        middle(lambda t: t.waiting),
+    )
+
+
+def random_batch(input_shape: Shape, num_classes: int, batch_size: int, seed: int) -> tuple[Array, Array]:
+    """Images float32 (N, C, H, W) in channels-last memory, as the loader makes them, and labels."""
+    rng = np.random.default_rng(seed)
+    C, H, W = input_shape
+    images = rng.standard_normal((batch_size, H, W, C), dtype=np.float32).transpose(0, 3, 1, 2)
+    return images, rng.integers(0, num_classes, batch_size)
+
+
+def random_ends(place: Place) -> tuple[Array, Array]:
+    """x and dy for a layer, on its device, images in channels-last memory."""
+    rng = np.random.default_rng(0)
+
+    def numbers(shape: Shape) -> Any:
+        if len(shape) != 4:
+            return place.device.put(rng.standard_normal(shape, dtype=np.float32))
+        N, C, H, W = shape
+        return place.device.put(rng.standard_normal((N, H, W, C), dtype=np.float32).transpose(0, 3, 1, 2))
+
+    return numbers(place.ins), numbers(place.outs)

@@ -1,0 +1,250 @@
+"""A training step on paper: what each device holds, layer by layer, forward and backward, and at which moment it is most.
+
+Two steps are gone through, for the second still has in its hands what the first one left: a layer lets go of the activations of
+the last step when it keeps new ones, and of a weight's gradient when it has the new one. `_rule` says what each kind of layer
+keeps and needs; it follows the layers' code, and a test holds it against what NumPy really asks for.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from math import prod
+from typing import Any, NamedTuple
+
+from minialex import layers
+from minialex.arrays import Shape
+from minialex.layers import Layer, Sequential, fast
+from minialex.net import Net
+from minialex.towers import Exchange, Gather, Stage, Towers
+
+KINDS = ("parameters", "gradients", "velocities", "activations", "copies", "workspace")
+Shapes = tuple[Shape, ...]
+
+
+def fullest(net: Net, batch_size: int) -> dict[str, Counter[str]]:
+    """For each device, bytes by kind at the fullest moment of a step with so many images."""
+    books = {name: _Book(net.dtype.itemsize) for name in dict.fromkeys(d.name for s in net.stages for d in s.devices)}
+    for name, device, layer in net.layers():
+        for key, value in layer.params.items():
+            books[device.name].hold("parameters", f"{name}.{key}", value.nbytes)
+            books[device.name].hold("velocities", f"{name}.{key}", value.nbytes)
+    for _ in range(2):
+        shapes: Shapes = ((batch_size, *net.input_shape),)
+        passed: list[tuple[Stage, Shapes, Shapes]] = []
+        for stage in net.stages:
+            passed.append((stage, shapes, stage.output_shapes(shapes)))
+            _forward(*passed[-1], books)
+            shapes = passed[-1][2]
+        for stage, ins, outs in reversed(passed):
+            _backward(stage, ins, outs, books)
+    return {name: book.fullest for name, book in books.items()}
+
+
+class _Book:
+    """One device's memory: what is held under which name, and the fullest moment so far. item: bytes of a number."""
+
+    def __init__(self, item: int) -> None:
+        self.item = item
+        self.held: dict[tuple[str, str], int] = {}
+        self.peak = 0
+        self.fullest = Counter[str]()
+
+    def hold(self, kind: str, name: str, size: int) -> None:
+        """Make an array of this size; only then let go of the one that had its name."""
+        self.need(size)
+        self.held[kind, name] = size
+
+    def need(self, size: int) -> None:
+        """So much more for a moment."""
+        if (now := sum(self.held.values()) + size) > self.peak:
+            self.peak, self.fullest = now, Counter({"workspace": size})
+            for (kind, _), held in self.held.items():
+                self.fullest[kind] += held
+
+
+class _Rule(NamedTuple):
+    """own: bytes that a layer makes and keeps for backward; x, y: whether it keeps its input and its output as well.
+
+    forward, backward: bytes that it needs for a moment, besides its input, its output and their gradients. columns: bytes of
+    the workspace that all convolutions of a GPU share and that is kept.
+    """
+
+    own: int = 0
+    x: bool = False
+    y: bool = False
+    forward: int = 0
+    backward: int = 0
+    columns: int = 0
+
+
+def _rule(layer: Any, ins: Shape, outs: Shape, item: int, module: str = "numpy") -> _Rule:
+    """The rule for this layer with an input and an output of these shapes. A layer unknown here is taken to keep both."""
+    x, y = item * prod(ins), item * prod(outs)
+    if module != "numpy" and (kernels := _by_kernels(layer, x, outs)) is not None:
+        return kernels
+    match layer:
+        case layers.Conv2d():
+            rule = _convolution(layer, ins, outs, item, module)
+        case layers.Linear():
+            rule = _Rule(x=True)
+        case fast.MaxPool2d():  # in backward: codes, and the winners' places as int64, three times in the making
+            rule = _Rule(x=True, y=True, backward=26 * prod(outs))
+        case layers.MaxPool2d():
+            rule = _Rule(x=True, y=True, backward=2 * y)
+        case fast.LocalResponseNorm():  # q and r, with n - 1 numbers more for each pixel; the sums on their way
+            wide = x * (ins[1] + layer.size - 1) // ins[1]
+            rule = _Rule(own=2 * wide, x=True, y=True, forward=2 * wide, backward=3 * wide)
+        case layers.LocalResponseNorm():
+            rule = _Rule(own=x, x=True, y=True, forward=x, backward=3 * x)
+        case layers.AvgPool2d():
+            rule = _Rule(x=True, backward=y)
+        case layers.Dropout():  # the mask as factors; the numbers drawn for it, and the truth of each
+            rule = _Rule(own=x, forward=5 * prod(ins))
+        case layers.Flatten():
+            rule = _Rule()
+        case layers.ReLU():
+            rule = _Rule(y=True, backward=prod(outs))
+        case _:
+            rule = _Rule(x=True, y=True, backward=2 * y)
+    return rule
+
+
+def _by_kernels(layer: Any, x: int, outs: Shape) -> _Rule | None:
+    """The rule for a layer that a GPU computes with kernels of its own: they keep little."""
+    match layer:
+        case fast.LocalResponseNorm():  # x and the denominators
+            return _Rule(own=x, x=True)
+        case fast.MaxPool2d():  # a byte for each winner
+            return _Rule(own=prod(outs))
+        case fast.AvgPool2d() | fast.Dropout():  # the mask is drawn again
+            return _Rule()
+        case fast.ReLU():
+            return _Rule(y=True)
+        case _:
+            return None
+
+
+def _convolution(layer: layers.Conv2d, ins: Shape, outs: Shape, item: int, module: str) -> _Rule:
+    """Columns (or Winograd's tiles) of a few images, their gradient, and the filters in another order."""
+    (kH, kW), (N, C, H, W), (_, O, oH, oW) = layer.kernel_size, ins, outs
+    tiled = isinstance(layer, fast.Conv2d) and layer.kernel_size == (3, 3) and layer.stride == (1, 1) and layer.groups == 1
+    if tiled and module == "numpy":
+        assert isinstance(layer, fast.Conv2d)
+        pixels, most, places = 16 * -(-oH // 2) * -(-oW // 2), layer.tile_bytes, 16
+    else:
+        pixels, most, places = oH * oW * kH * kW, layer.workspace_bytes[module], kH * kW
+    one = pixels * C // layer.groups * item
+    few = min(N, max(1, most // one))
+    images = item * few * C * (H + 4) * (W + 4)
+    weights = item * places * layer.in_channels // layer.groups * O
+    if module != "numpy":
+        return _Rule(x=True, forward=weights, backward=2 * weights, columns=few * one)
+    products = item * few * pixels * O if places == 16 else item * few * oH * oW * O
+    return _Rule(
+        x=True,
+        forward=few * one * 3 // 2 + products + images + weights,
+        backward=few * one * 5 // 2 + products * 3 // 2 + 2 * images + 3 * weights,
+    )
+
+
+def _forward(stage: Stage, ins: Shapes, outs: Shapes, books: dict[str, _Book]) -> None:
+    if isinstance(stage, Towers):
+        for t, (tower, device) in enumerate(zip(stage.towers, stage.devices, strict=True)):
+            module = _module(device.name)
+            _tower_forward(
+                _leaves(tower, t), ins[t], books[device.name], module, _block(tower, ins[t], books[device.name], module)
+            )
+        return
+    for to in _owners(stage):
+        book = books[to]
+        if isinstance(stage, Exchange | Gather):
+            away = [shape for shape, device in zip(ins, stage.devices, strict=True) if device.name != to]
+            book.hold("copies", f"{stage.name} forward", sum(book.item * prod(shape) for shape in away))
+            book.hold("activations", f"{stage.name} joined", book.item * prod(outs[0]))
+        else:  # from the host: the layers read the buffer itself
+            book.hold("copies", stage.name, book.item * prod(outs[0]))
+
+
+def _backward(stage: Stage, ins: Shapes, outs: Shapes, books: dict[str, _Book]) -> None:
+    if isinstance(stage, Towers):
+        for t, (tower, device) in enumerate(zip(stage.towers, stage.devices, strict=True)):
+            module = _module(device.name)
+            _tower_backward(
+                _leaves(tower, t), ins[t], books[device.name], module, _block(tower, ins[t], books[device.name], module)
+            )
+    elif isinstance(stage, Exchange | Gather):  # slices are cut, a copy; each owner collects its own, and adds
+        for owner in dict.fromkeys(device.name for device in stage.devices):
+            book, sources = books[owner], _owners(stage)
+            mine = sum(book.item * prod(s) for s, device in zip(ins, stage.devices, strict=True) if device.name == owner)
+            book.hold("copies", f"{stage.name} backward", mine * sum(source != owner for source in sources))
+            book.need((2 * book.item * prod(outs[0]) if owner in sources else 0) + mine)
+
+
+def _tower_forward(tower: dict[str, Layer], shape: Shape, book: _Book, module: str, part: int) -> None:
+    """`part` images at a time. An output stays where its layer or the next one keeps it, and some stay for all images."""
+    shapes = _shapes(tower, shape)
+    rules = _rules(tower, shapes, part, book.item, module)
+    whole = {}
+    for place, (name, layer) in enumerate(tower.items()):
+        rule, last = rules[place], place == len(tower) - 1
+        y = book.item * part * prod(shapes[place + 1][1:])
+        if rule.columns > book.held.get(("workspace", "columns"), 0):
+            book.hold("workspace", "columns", rule.columns)
+        book.need(y + rule.forward)
+        if part < shape[0] and (layer.params or last):
+            whole[name] = y // part * shape[0]
+            book.hold("activations", f"{name} of all", whole[name])
+        book.hold("activations", f"{name} makes", rule.own)
+        book.hold("activations", f"{name} y", y if rule.y or (not last and rules[place + 1].x) else 0)
+    for name, size in whole.items():  # those of the last step are let go only now
+        del book.held["activations", f"{name} of all"]
+        book.held["activations", f"{name} of all, kept"] = size
+
+
+def _tower_backward(tower: dict[str, Layer], shape: Shape, book: _Book, module: str, part: int) -> None:
+    """The gradients of a layer's output and input, and what it needs in between; each weight gets a new gradient."""
+    shapes = _shapes(tower, shape)
+    rules = _rules(tower, shapes, part, book.item, module)
+    reads_pixels = next(iter(tower.values())).input_gradient
+    both = book.item * (prod(shapes[-1]) + (prod(shape) if reads_pixels else 0)) if part < shape[0] else 0
+    for place, (name, layer) in reversed(list(enumerate(tower.items()))):
+        x, y = (book.item * part * prod(shapes[place + i][1:]) for i in (0, 1))
+        book.need(both + x * (place > 0 or reads_pixels) + y + rules[place].backward)
+        for key, value in layer.params.items():
+            book.hold("gradients", f"{name}.{key}", value.nbytes)
+
+
+def _rules(tower: dict[str, Layer], shapes: list[Shape], part: int, item: int, module: str) -> list[_Rule]:
+    few = [(part, *shape[1:]) for shape in shapes]
+    return [_rule(layer, few[n], few[n + 1], item, module) for n, layer in enumerate(tower.values())]
+
+
+def _block(tower: Layer, shape: Shape, book: _Book, module: str) -> int:
+    """How many images a tower takes at a time."""
+    if not isinstance(tower, fast.Blocked):
+        return shape[0]
+    largest = max(prod(each[1:]) for each in _shapes(_leaves(tower, 0), shape))
+    return min(shape[0], max(1, tower.block_bytes[module] // (largest * book.item)))
+
+
+def _leaves(tower: Layer, t: int) -> dict[str, Layer]:
+    leaves = tower.leaves() if isinstance(tower, Sequential) else [(tower.name, tower)]
+    return {f"{name}.{t}": layer for name, layer in leaves}
+
+
+def _shapes(tower: dict[str, Layer], shape: Shape) -> list[Shape]:
+    """The shape of the input, and after each layer."""
+    shapes = [shape]
+    for layer in tower.values():
+        shapes.append(layer.output_shape(shapes[-1]))
+    return shapes
+
+
+def _owners(stage: Stage) -> list[str]:
+    """The devices on which a stage's output lies."""
+    home = stage.devices[stage.owner : stage.owner + 1] if isinstance(stage, Gather) else stage.devices
+    return list(dict.fromkeys(device.name for device in home))
+
+
+def _module(device: str) -> str:
+    return "numpy" if device.startswith("cpu") else "cupy"
