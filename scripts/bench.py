@@ -26,7 +26,7 @@ SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 EXAMPLES = """\
 examples:
   python scripts/bench.py
-      the paper's net, batches of 128: by layer, whole steps, inference, beside PyTorch; about three minutes
+      the paper's net, batches of 128: by layer, whole steps, inference, beside PyTorch; some minutes
   python scripts/bench.py --net cifar10 --layers
       the small net, and each of its layers alone against PyTorch's
   python scripts/bench.py --peers none --trace step.json --trace-picture step.png
@@ -81,7 +81,7 @@ def parser() -> Parser:
         help="torch: PyTorch, eager and compiled, channels first and last, if it is installed. all: also with grouped "
         "convolutions instead of two towers. none: nobody (default: torch)",
     )
-    top.add_argument("--repeats", type=count, metavar="N", help="turns of each that are measured (default: 5; with --quick 2)")
+    top.add_argument("--repeats", type=count, metavar="N", help="turns of each that are measured (default: 3; with --quick 2)")
     top.add_argument(
         "--quick", action="store_true", help="small batches, few repeats, nothing compiled: seconds, for a first look"
     )
@@ -118,7 +118,7 @@ def prepare(flags: argparse.Namespace) -> tuple[Found, Wanted]:
         flags.net,
         flags.devices,
         flags.batch_size or (4 if flags.quick else 128),
-        flags.repeats or (2 if flags.quick else 5),
+        flags.repeats or (2 if flags.quick else 3),
         TORCH if torch else (),
         compiled=not flags.quick,
         grouped=flags.peers == "all",

@@ -136,7 +136,8 @@ def _screen(wanted: Wanted, built: Answer, found: Found, running: ExitStack, say
                 peer.ask("build", spec=spec, batch_size=wanted.batch_size, **shape, **how)
                 peer.ask("steps")
                 (first,) = peer.ask("steps")["seconds"]
-                entry.screened = [first, *peer.ask("steps", count=_as_many(wanted.screen, first))["seconds"]]
+                more = _as_many(wanted.screen, first) - 1
+                entry.screened = [first, *peer.ask("steps", count=more)["seconds"]]
             except PeerFailed as failure:
                 entry.failure = str(failure)
                 peer.close()

@@ -54,6 +54,11 @@ class _Book:
         self.need(size)
         self.held[kind, name] = size
 
+    def keep(self, kind: str, name: str, size: int) -> None:
+        """An array that is made once, and filled anew in every step."""
+        if self.held.get((kind, name)) != size:
+            self.hold(kind, name, size)
+
     def need(self, size: int) -> None:
         """So much more for a moment."""
         if (now := sum(self.held.values()) + size) > self.peak:
@@ -87,8 +92,8 @@ def _rule(layer: Any, ins: Shape, outs: Shape, item: int, module: str = "numpy")
             rule = _convolution(layer, ins, outs, item, module)
         case layers.Linear():
             rule = _Rule(x=True)
-        case fast.MaxPool2d():  # in backward: codes, and the winners' places as int64, three times in the making
-            rule = _Rule(x=True, y=True, backward=26 * prod(outs))
+        case fast.MaxPool2d():  # the windows' places as int64, kept from the first step; in backward the winners', and codes
+            rule = _Rule(own=8 * prod(outs), x=True, y=True, backward=18 * prod(outs) + x)
         case layers.MaxPool2d():
             rule = _Rule(x=True, y=True, backward=2 * y)
         case fast.LocalResponseNorm():  # q and r, with n - 1 numbers more for each pixel; the sums on their way
@@ -128,7 +133,8 @@ def _convolution(layer: layers.Conv2d, ins: Shape, outs: Shape, item: int, modul
     """Columns (or Winograd's tiles) of a few images, their gradient, and the filters in another order."""
     (kH, kW), (N, C, H, W), (_, O, oH, oW) = layer.kernel_size, ins, outs
     tiled = isinstance(layer, fast.Conv2d) and layer.kernel_size == (3, 3) and layer.stride == (1, 1) and layer.groups == 1
-    if tiled and module == "numpy":
+    tiled = tiled and module == "numpy"
+    if tiled:
         assert isinstance(layer, fast.Conv2d)
         pixels, most, places = 16 * -(-oH // 2) * -(-oW // 2), layer.tile_bytes, 16
     else:
@@ -139,12 +145,12 @@ def _convolution(layer: layers.Conv2d, ins: Shape, outs: Shape, item: int, modul
     weights = item * places * layer.in_channels // layer.groups * O
     if module != "numpy":
         return _Rule(x=True, forward=weights, backward=2 * weights, columns=few * one)
-    products = item * few * pixels * O if places == 16 else item * few * oH * oW * O
-    return _Rule(
-        x=True,
-        forward=few * one * 3 // 2 + products + images + weights,
-        backward=few * one * 5 // 2 + products * 3 // 2 + 2 * images + 3 * weights,
-    )
+    if tiled:  # V with its half step; then V and M; then M with its half step and the output
+        V, M = few * one, item * few * pixels * O
+        forward, backward = max(3 * V // 2, V + M, 7 * M // 4), M + 3 * V // 2
+    else:  # the columns and their product; in backward two blocks' columns, for the last ones go when the next are there
+        forward, backward = few * one + item * few * oH * oW * O, 2 * few * one
+    return _Rule(x=True, forward=forward + images + weights, backward=backward + 2 * images + 3 * weights)
 
 
 def _forward(stage: Stage, ins: Shapes, outs: Shapes, books: dict[str, _Book]) -> None:
@@ -159,10 +165,10 @@ def _forward(stage: Stage, ins: Shapes, outs: Shapes, books: dict[str, _Book]) -
         book = books[to]
         if isinstance(stage, Exchange | Gather):
             away = [shape for shape, device in zip(ins, stage.devices, strict=True) if device.name != to]
-            book.hold("copies", f"{stage.name} forward", sum(book.item * prod(shape) for shape in away))
+            book.keep("copies", f"{stage.name} forward", sum(book.item * prod(shape) for shape in away))
             book.hold("activations", f"{stage.name} joined", book.item * prod(outs[0]))
         else:  # from the host: the layers read the buffer itself
-            book.hold("copies", stage.name, book.item * prod(outs[0]))
+            book.keep("copies", stage.name, book.item * prod(outs[0]))
 
 
 def _backward(stage: Stage, ins: Shapes, outs: Shapes, books: dict[str, _Book]) -> None:
@@ -176,7 +182,7 @@ def _backward(stage: Stage, ins: Shapes, outs: Shapes, books: dict[str, _Book]) 
         for owner in dict.fromkeys(device.name for device in stage.devices):
             book, sources = books[owner], _owners(stage)
             mine = sum(book.item * prod(s) for s, device in zip(ins, stage.devices, strict=True) if device.name == owner)
-            book.hold("copies", f"{stage.name} backward", mine * sum(source != owner for source in sources))
+            book.keep("copies", f"{stage.name} backward", mine * sum(source != owner for source in sources))
             book.need((2 * book.item * prod(outs[0]) if owner in sources else 0) + mine)
 
 
