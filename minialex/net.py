@@ -11,7 +11,7 @@ from minialex.arrays import Array, Shape, channels_last
 from minialex.devices import Crossing, Device, Ledger, Wire
 from minialex.layers import Layer, Sequential
 from minialex.summary import table
-from minialex.towers import Stage, Towers
+from minialex.towers import Broadcast, Stage, Towers
 
 
 class Net:
@@ -54,6 +54,16 @@ class Net:
         (logits,) = activation
         self.ledger.rows.append(Crossing("logits", "forward", self._home.name, "host", logits.nbytes))
         return self._home.submit(self._home.get, logits).result()
+
+    @property
+    def sends_ahead(self) -> bool:
+        """Whether images may set out for the devices before it is their turn (`expect`): GPUs compute and copy at once."""
+        return any(device.sends_ahead for device in self.devices)
+
+    def expect(self, images: Array) -> None:
+        """These images will be the next forward's: let them set out. Only that very array, unchanged, makes use of it."""
+        if isinstance(first := self.stages[0], Broadcast) and images.dtype == self.dtype:
+            first.expect(images)
 
     def backward(self, dlogits: Array) -> None:
         """From dL/dlogits (N, num_classes) on the host to the gradient of every parameter, left on its device."""

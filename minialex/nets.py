@@ -29,6 +29,8 @@ from minialex.layers.fast import (
     MaxPool2d,
     ReLU,
     Sequential,
+    SpatialResponseNorm,
+    Split,
 )
 from minialex.net import Net
 from minialex.towers import Broadcast, Exchange, Gather, Stage, Towers
@@ -41,14 +43,19 @@ TO_55 = (0, 3, 0, 3)  # the 2012 code read zeros past the last row and column, s
 
 @dataclass(frozen=True)
 class Preset:
-    """Where the paper's text and the 2012 code differ: the start, alpha (divided by n?), the order after conv1."""
+    """Where the paper's text and the 2012 code differ: the start, alpha (divided by n?), the order after conv1, and whether
+    a second normalisation, over places, stands before pool2."""
 
     initial: Initial
     alpha_over_size: bool = False
     norm_before_relu: bool = False
+    spatial_norm: bool = False
 
 
-PRESETS = {"paper": Preset(PAPER), "code2012": Preset(CODE_2012, alpha_over_size=True, norm_before_relu=True)}
+PRESETS = {
+    "paper": Preset(PAPER),
+    "code2012": Preset(CODE_2012, alpha_over_size=True, norm_before_relu=True, spatial_norm=True),
+}
 
 
 def alexnet(
@@ -178,7 +185,7 @@ def cifar10_net(
     net = Net(
         devices[:1],
         Broadcast(),
-        one(
+        one_shared(
             conv1=conv(3, 32, 5, padding=2),
             pool1=MaxPool2d(3, stride=2, ceil_mode=True),
             relu1=neuron(),
@@ -293,6 +300,7 @@ class Maker:
             conv2=self.conv(maps1, maps2, 5, padding=2, groups=groups),
             relu2=ReLU(),
             norm2=norm(),
+            **({"cnorm2": SpatialResponseNorm()} if self.preset.spatial_norm else {}),
             pool2=MaxPool2d(3, stride=2),
         )
 
@@ -329,6 +337,11 @@ def two(tower: Callable[[], Layer]) -> Towers:
 def one(**layers: Layer) -> Towers:
     """Layers that have one owner."""
     return Towers(Sequential(**layers))
+
+
+def one_shared(**layers: Layer) -> Towers:
+    """Layers that have one owner, whose cores share the batch."""
+    return Towers(Split(**layers))
 
 
 def two_places(devices: Devices) -> Devices:

@@ -22,6 +22,7 @@ from operator import add
 from minialex.arrays import Array, Shape, array_module
 from minialex.devices import Device, Ledger, Wire, on_all, pack
 from minialex.layers import Layer
+from minialex.layers.fast import Split
 
 Activation = tuple[Array, ...]
 Devices = tuple[Device, ...]
@@ -68,6 +69,12 @@ class Broadcast(Stage):
         self._wires = {to: self._wire(None, to, "forward") for to in devices}
         return devices
 
+    def expect(self, images: Array) -> None:
+        """The next forward will be of this very array: it may set out for the GPUs now."""
+        if pack(images) is images:
+            for wire in self._wires.values():
+                wire.expect(images)
+
     def forward(self, xs: Activation, train: bool = True) -> Activation:
         images = pack(xs[0])
         places, wires = tuple(self._wires), tuple(self._wires.values())
@@ -92,6 +99,9 @@ class Towers(Stage):
     def place(self, devices: Devices, ledger: Ledger) -> Devices:
         if len(devices) != len(self.towers):
             raise ValueError(f"Towers: {len(self.towers)} towers need as many places, got {len(devices)}: {devices}")
+        for tower, device in zip(self.towers, devices, strict=True):
+            if isinstance(tower, Split):
+                tower.side_by_side = device.side_by_side
         return super().place(devices, ledger)
 
     def forward(self, xs: Activation, train: bool = True) -> Activation:

@@ -26,7 +26,8 @@ from typing import Any, NamedTuple
 
 from minialex.data.loader import Loader
 from minialex.devices import Device
-from minialex.layers import Layer
+from minialex.layers import Layer, Sequential
+from minialex.layers.fast import Split
 from minialex.net import Net
 from minialex.optim import SGD
 from minialex.towers import Exchange, Gather, Stage, Towers
@@ -95,6 +96,7 @@ class Tracer:
             self._watch_device(device)
         for stage in self.net.stages:
             self._watch_stage(stage)
+            self._watch_split(stage)
         for name, device, layer in self.net.layers():
             self._watch_layer(name, device.name, layer)
         if self.optimizer is not None:
@@ -175,6 +177,22 @@ class Tracer:
                     return inner(*arguments, **options)
 
             self._in_front(stage, direction, call)
+
+    def _watch_split(self, stage: Stage) -> None:
+        """Pieces that would run side by side run one after the other, so that a lane does one thing at a time."""
+        for tower, device in zip(getattr(stage, "towers", ()), stage.devices, strict=False):
+            if not isinstance(tower, Split):
+                continue
+            lane = device.name
+
+            def twin(inner: Callable[[], Sequential], lane: str = lane) -> Sequential:
+                layers = inner()
+                for name, layer in layers.leaves():
+                    self._watch_layer(name, lane, layer)
+                return layers
+
+            self._in_front(tower, "twin", twin)
+            self._instead(tower, "side_by_side", map)
 
     def _watch_layer(self, name: str, lane: str, layer: Layer) -> None:
         def forward(inner: Callable[..., Any], *arguments: Any, **options: Any) -> Any:

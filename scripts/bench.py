@@ -12,11 +12,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from minialex.bench.contest import Found, Wanted, growth, layers_alone, whole_steps
-from minialex.bench.machine import cores, machine
+from minialex.bench.machine import machine
 from minialex.bench.peers import PeerFailed
 from minialex.bench.report import head, sections, update_markdown
 from minialex.console import Parser, Refused, one_of, whole
 from minialex.devices import DeviceError, parse_devices
+from minialex.devices.cpu import cores
 from minialex.nets import NETS
 
 TORCH = (str(Path(__file__).with_name("bench_torch.py")),)

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_info
 
+from minialex.devices.cpu import cores
+
 
 def machine() -> dict[str, Any]:
     """Plain data for --json; `in_words` makes a line of it."""
@@ -26,11 +28,6 @@ def machine() -> dict[str, Any]:
         "cupy": next((found for name in ("cupy-cuda12x", "cupy-cuda13x", "cupy") if (found := _version(name))), None),
         "environment": {name: value for name, value in os.environ.items() if name.startswith(("OPENBLAS_", "OMP_", "MKL_"))},
     }
-
-
-def cores() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def in_words(found: dict[str, Any]) -> str:

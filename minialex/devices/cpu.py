@@ -7,8 +7,9 @@ each is both faster than two workers that fight over all cores, and safe: some O
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cache
 from typing import Any
 
@@ -27,6 +28,7 @@ class CpuDevice(Device):
     def __init__(self, index: int) -> None:
         self.name = f"cpu:{index}"
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix=self.name)
+        self._helpers: ThreadPoolExecutor | None = None
         one_blas_thread()
 
     def __enter__(self) -> CpuDevice:
@@ -42,6 +44,15 @@ class CpuDevice(Device):
     def _run(self, work: Callable[..., T], *arguments: Any) -> T:
         with self:
             return work(*arguments)
+
+    def side_by_side(self, work: Callable[..., T], *arguments: Any) -> list[T]:
+        if (number := cores()) == 1:
+            return super().side_by_side(work, *arguments)
+        if self._helpers is None:
+            self._helpers = ThreadPoolExecutor(max_workers=number, thread_name_prefix=f"{self.name}+")
+        futures = [self._helpers.submit(self._run, work, *each) for each in zip(*arguments, strict=True)]
+        wait(futures)
+        return [future.result() for future in futures]
 
     def put(self, host: Array, dtype: Any = None) -> Array:
         return self._own(np.array(strict.raw(host), dtype=dtype, order="K", copy=True))
@@ -60,6 +71,12 @@ class CpuDevice(Device):
 
     def _own(self, array: Array) -> Array:
         return strict.own(array, self.name) if strict.is_strict() else array
+
+
+@cache
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @cache

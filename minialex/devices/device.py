@@ -25,6 +25,7 @@ class Device(ABC):
 
     name: str
     xp: Any
+    sends_ahead = False  # whether a host array can be on its way here while the device computes: `mark` and `begin`
 
     @abstractmethod
     def __enter__(self) -> Device:
@@ -41,6 +42,13 @@ class Device(ABC):
         On a GPU the call itself has ended when this returns, but the kernels that it launched may still run.
         """
 
+    def side_by_side(self, work: Callable[..., T], *arguments: Any) -> list[T]:
+        """[work(a, b, ...), ...] like map(), for calls that need nothing from each other; called by work that runs here.
+
+        Whatever cores the device has may share the calls. All are waited for, then the first failure is raised.
+        """
+        return list(map(work, *arguments))
+
     @abstractmethod
     def put(self, host: Array, dtype: Any = None) -> Array:
         """A copy of a host array on this device, in its own dtype or the one given."""
@@ -56,6 +64,21 @@ class Device(ABC):
     @abstractmethod
     def receive(self, x: Array, source: Device | None, buffer: Array) -> None:
         """Copy x, contiguous, from `source` (None: the host) into `buffer` on this device, same shape and dtype."""
+
+    def mark(self) -> Any:
+        """This moment in the device's queue: what was queued before it, and what comes after."""
+        raise NotImplementedError
+
+    def begin(self, host: Array, buffer: Array, after: Any) -> Any:
+        """Let a host array set out for `buffer`, once all is done that was queued before the moment `after`; never waits.
+
+        Returns the moment of its arrival.
+        """
+        raise NotImplementedError
+
+    def arrive(self, moment: Any) -> None:
+        """What is queued from now on comes after this moment."""
+        raise NotImplementedError
 
     @abstractmethod
     def synchronize(self) -> None:

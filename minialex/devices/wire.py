@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from minialex.arrays import Array
 from minialex.devices.device import Device
@@ -57,6 +57,9 @@ class Wire:
     direction: str
     ledger: Ledger
     buffer: Array | None = None
+    spare: Array | None = None  # a second one, for what sets out ahead of its turn; free from the moment `spare_from` on
+    spare_from: Any = None
+    coming: tuple[Array, Any] | None = None  # what has set out for the spare buffer, and the moment of its arrival
 
     def announce(self, x: Array) -> None:
         """Write the crossing of x down; done by the thread that asks for it, so that the ledger has one order."""
@@ -64,11 +67,30 @@ class Wire:
             source = "host" if self.source is None else self.source.name
             self.ledger.rows.append(Crossing(self.layer, self.direction, source, self.to.name, x.nbytes))
 
+    def expect(self, x: Array) -> None:
+        """x, a packed array of the host, will be carried next: it sets out now, if the device can receive while it computes."""
+        if not self.to.sends_ahead:
+            return
+        if self.coming is not None:  # nobody has fetched it
+            self.to.arrive(self.coming[1])
+        memory = channels_last(x)
+        if self.spare is None or self.spare.shape != memory.shape or self.spare.dtype != memory.dtype:
+            self.spare = self.to.empty(memory.shape, memory.dtype)
+            self.spare_from = self.to.mark()
+        self.coming = x, self.to.begin(memory, self.spare, self.spare_from)
+
     def carry(self, x: Array) -> Array:
         """x on the other side. Runs on `to`; x must be contiguous, in channels-last order if it has four axes (`pack`)."""
         if self.source is self.to:
             return x
         memory = channels_last(x)
+        if self.coming is not None:
+            (expected, arrival), self.coming = self.coming, None
+            self.to.arrive(arrival)
+            if expected is x and self.spare is not None:
+                self.spare_from = self.to.mark()  # the buffer's readers are in the queue already
+                self.buffer, self.spare = self.spare, self.buffer
+                return channels_first(self.buffer)
         if self.buffer is None or self.buffer.shape != memory.shape or self.buffer.dtype != memory.dtype:
             self.buffer = self.to.empty(memory.shape, memory.dtype)
         self.to.receive(memory, self.source, self.buffer)

@@ -11,6 +11,7 @@ from minialex.layers.loss import SoftmaxCrossEntropy
 from minialex.layers.lrn import LocalResponseNorm
 from minialex.layers.pool import AvgPool2d, MaxPool2d
 from minialex.layers.sequential import Sequential
+from minialex.layers.spatial_norm import SpatialResponseNorm
 
 __all__ = [
     "AvgPool2d",
@@ -25,6 +26,7 @@ __all__ = [
     "Sequential",
     "Sigmoid",
     "SoftmaxCrossEntropy",
+    "SpatialResponseNorm",
     "Tanh",
     "col2im",
     "im2col",

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from minialex import layers
 from minialex.arrays import Shape
+from minialex.devices.cpu import cores
 from minialex.layers import Layer, Sequential, fast
 from minialex.net import Net
 from minialex.towers import Exchange, Gather, Stage, Towers
@@ -101,6 +102,11 @@ def _rule(layer: Any, ins: Shape, outs: Shape, item: int, module: str = "numpy")
             rule = _Rule(own=2 * wide, x=True, y=True, forward=2 * wide, backward=3 * wide)
         case layers.LocalResponseNorm():
             rule = _Rule(own=x, x=True, y=True, forward=x, backward=3 * x)
+        case layers.SpatialResponseNorm():  # d; the squares or t, with zeros around them, and the sums over rows, then over both
+            N, C, H, W = ins
+            wide = item * N * C * (W + layer.size - 1)
+            square, rows = wide * (H + layer.size - 1), wide * H
+            rule = _Rule(own=x, x=True, y=True, forward=square + rows, backward=square + rows + x)
         case layers.AvgPool2d():
             rule = _Rule(x=True, backward=y)
         case layers.Dropout():  # the mask as factors; the numbers drawn for it, and the truth of each
@@ -158,7 +164,7 @@ def _forward(stage: Stage, ins: Shapes, outs: Shapes, books: dict[str, _Book]) -
         for t, (tower, device) in enumerate(zip(stage.towers, stage.devices, strict=True)):
             module = _module(device.name)
             _tower_forward(
-                _leaves(tower, t), ins[t], books[device.name], module, _block(tower, ins[t], books[device.name], module)
+                _leaves(tower, t), ins[t], books[device.name], module, _cut(tower, ins[t], books[device.name], module)
             )
         return
     for to in _owners(stage):
@@ -176,7 +182,7 @@ def _backward(stage: Stage, ins: Shapes, outs: Shapes, books: dict[str, _Book]) 
         for t, (tower, device) in enumerate(zip(stage.towers, stage.devices, strict=True)):
             module = _module(device.name)
             _tower_backward(
-                _leaves(tower, t), ins[t], books[device.name], module, _block(tower, ins[t], books[device.name], module)
+                _leaves(tower, t), ins[t], books[device.name], module, _cut(tower, ins[t], books[device.name], module)
             )
     elif isinstance(stage, Exchange | Gather):  # slices are cut, a copy; each owner collects its own, and adds
         for owner in dict.fromkeys(device.name for device in stage.devices):
@@ -186,38 +192,41 @@ def _backward(stage: Stage, ins: Shapes, outs: Shapes, books: dict[str, _Book]) 
             book.need((2 * book.item * prod(outs[0]) if owner in sources else 0) + mine)
 
 
-def _tower_forward(tower: dict[str, Layer], shape: Shape, book: _Book, module: str, part: int) -> None:
-    """`part` images at a time. An output stays where its layer or the next one keeps it, and some stay for all images."""
+def _tower_forward(tower: dict[str, Layer], shape: Shape, book: _Book, module: str, cut: _Cut) -> None:
+    """`cut.part` images at a time. An output stays where its layer or the next one keeps it, and some stay for all images."""
     shapes = _shapes(tower, shape)
-    rules = _rules(tower, shapes, part, book.item, module)
+    rules = _rules(tower, shapes, cut.part, book.item, module)
     whole = {}
     for place, (name, layer) in enumerate(tower.items()):
         rule, last = rules[place], place == len(tower) - 1
-        y = book.item * part * prod(shapes[place + 1][1:])
+        y = book.item * cut.part * prod(shapes[place + 1][1:])
         if rule.columns > book.held.get(("workspace", "columns"), 0):
             book.hold("workspace", "columns", rule.columns)
-        book.need(y + rule.forward)
-        if part < shape[0] and (layer.params or last):
-            whole[name] = y // part * shape[0]
+        book.need((y + rule.forward) * cut.at_once)
+        if cut.part < shape[0] and layer.params and cut.kept == 1 and not last:
+            book.keep("activations", f"{name} of all, kept", y // cut.part * shape[0])
+        elif cut.part < shape[0] and last:
+            whole[name] = y // cut.part * shape[0]
             book.hold("activations", f"{name} of all", whole[name])
-        book.hold("activations", f"{name} makes", rule.own)
-        book.hold("activations", f"{name} y", y if rule.y or (not last and rules[place + 1].x) else 0)
+        book.hold("activations", f"{name} makes", rule.own * cut.kept)
+        book.hold("activations", f"{name} y", y * cut.kept if rule.y or (not last and rules[place + 1].x) else 0)
     for name, size in whole.items():  # those of the last step are let go only now
         del book.held["activations", f"{name} of all"]
         book.held["activations", f"{name} of all, kept"] = size
 
 
-def _tower_backward(tower: dict[str, Layer], shape: Shape, book: _Book, module: str, part: int) -> None:
+def _tower_backward(tower: dict[str, Layer], shape: Shape, book: _Book, module: str, cut: _Cut) -> None:
     """The gradients of a layer's output and input, and what it needs in between; each weight gets a new gradient."""
     shapes = _shapes(tower, shape)
-    rules = _rules(tower, shapes, part, book.item, module)
+    rules = _rules(tower, shapes, cut.part, book.item, module)
     reads_pixels = next(iter(tower.values())).input_gradient
-    both = book.item * (prod(shapes[-1]) + (prod(shape) if reads_pixels else 0)) if part < shape[0] else 0
+    both = book.item * (prod(shapes[-1]) + (prod(shape) if reads_pixels else 0)) if cut.part < shape[0] else 0
     for place, (name, layer) in reversed(list(enumerate(tower.items()))):
-        x, y = (book.item * part * prod(shapes[place + i][1:]) for i in (0, 1))
-        book.need(both + x * (place > 0 or reads_pixels) + y + rules[place].backward)
+        x, y = (book.item * cut.part * prod(shapes[place + i][1:]) for i in (0, 1))
+        book.need(both + (x * (place > 0 or reads_pixels) + y + rules[place].backward) * cut.at_once)
         for key, value in layer.params.items():
-            book.hold("gradients", f"{name}.{key}", value.nbytes)
+            make = book.keep if isinstance(layer, fast.Linear) else book.hold
+            make("gradients", f"{name}.{key}", value.nbytes * (1 if cut.kept == 1 else 1 + cut.kept))
 
 
 def _rules(tower: dict[str, Layer], shapes: list[Shape], part: int, item: int, module: str) -> list[_Rule]:
@@ -225,12 +234,25 @@ def _rules(tower: dict[str, Layer], shapes: list[Shape], part: int, item: int, m
     return [_rule(layer, few[n], few[n + 1], item, module) for n, layer in enumerate(tower.values())]
 
 
-def _block(tower: Layer, shape: Shape, book: _Book, module: str) -> int:
-    """How many images a tower takes at a time."""
-    if not isinstance(tower, fast.Blocked):
-        return shape[0]
-    largest = max(prod(each[1:]) for each in _shapes(_leaves(tower, 0), shape))
-    return min(shape[0], max(1, tower.block_bytes[module] // (largest * book.item)))
+class _Cut(NamedTuple):
+    """How a tower takes the batch: `part` images at a time, so many parts at once, and of how many parts all is kept."""
+
+    part: int
+    at_once: int = 1
+    kept: int = 1
+
+
+def _cut(tower: Layer, shape: Shape, book: _Book, module: str) -> _Cut:
+    """How this tower takes a batch of this shape."""
+    N = shape[0]
+    if not isinstance(tower, fast.Blocked | fast.Split):
+        return _Cut(N)
+    largest = max(prod(each[1:]) for each in _shapes(_leaves(tower, 0), shape)) * book.item
+    if isinstance(tower, fast.Blocked):
+        return _Cut(min(N, max(1, tower.block_bytes[module] // largest)))
+    part = min(N, max(1, tower.piece_bytes[module] // largest))
+    pieces = -(-N // part)
+    return _Cut(part, min(pieces, cores() if module == "numpy" else 1), pieces)
 
 
 def _leaves(tower: Layer, t: int) -> dict[str, Layer]:

@@ -36,8 +36,9 @@ def gradients_are_finite(net: Net) -> bool:
     asked = []
     for _, rows in groupby(placed, key=lambda row: row[0]):
         mine = list(rows)
-        asked.append(mine[0][1].submit(_sum, [layer for _, _, layer in mine]))
-    sums = [float(answer.result()) for answer in asked]
+        device = mine[0][1]
+        asked.append((device, device.submit(_sum, [layer for _, _, layer in mine])))
+    sums = [device.submit(device.get, answer.result()).result().item() for device, answer in asked]
     return all(map(isfinite, sums)) or where_gradients_fail(net) == ""
 
 
@@ -88,7 +89,7 @@ def _watching(layer: Layer, name: str, found: dict[str, None]) -> Callable[[Arra
 
 
 def _sum(layers: list[Layer]) -> Any:
-    """The sum of all sums: one number, which on a GPU is one wait."""
+    """The sum of all sums: one number, which stays on the device."""
     with np.errstate(all="ignore"):
         return sum(gradient.sum() for layer in layers for gradient in layer.grads.values())
 

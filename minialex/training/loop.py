@@ -14,6 +14,7 @@ from minialex.evaluation import Scores
 from minialex.layers import SoftmaxCrossEntropy
 from minialex.net import Net
 from minialex.optim import SGD
+from minialex.training.ahead import Ahead
 from minialex.training.events import Epoch, Position, Step
 from minialex.training.finite import (
     NonFiniteGradient,
@@ -47,12 +48,11 @@ def train(
     while at.epoch <= epochs and (at.batches or steps is None or at.step < steps):
         if schedule is not None:
             optimizer.lr = schedule(at.done)
-        seen_before, busy, waited, before = at.seen, 0.0, 0.0, perf_counter()
-        rest = _rest(batches, at)
+        seen_before, busy, before = at.seen, 0.0, perf_counter()
+        rest = Ahead(_rest(batches, at), net)
 
-        while (steps is None or at.step < steps) and (batch := next(rest, None)) is not None:
-            waited += perf_counter() - before
-            value = _update(net, loss, optimizer, *batch, at)
+        while (steps is None or at.step < steps) and (batch := rest.take()) is not None:
+            value = _update(net, loss, optimizer, *batch, at, rest)
             images = len(batch[1])
             del batch  # its memory is free for the next
             at.step, at.batches = at.step + 1, at.batches + 1
@@ -70,19 +70,22 @@ def train(
         if test is not None and not isfinite(scores.loss):
             raise NonFiniteLoss(f"the test loss is {scores.loss} after step {at.step}, at the end of epoch {at.epoch}")
         tested = scores.loss, scores.top1_error, scores.top5_error
-        speed, share = (at.seen - seen_before) / busy, waited / busy
+        speed, share = (at.seen - seen_before) / busy, rest.waited / busy
         at.seconds = perf_counter() - start
         at.done.append(Epoch(at.epoch, at.step, optimizer.lr, at.train_loss, *tested, speed, at.seconds, share))
         at.epoch, at.batches, at.total, at.seen = at.epoch + 1, 0, 0.0, 0
         yield at.done[-1]
 
 
-def _update(net: Net, loss: SoftmaxCrossEntropy, optimizer: SGD, images: Array, labels: Array, at: Position) -> float:
+def _update(
+    net: Net, loss: SoftmaxCrossEntropy, optimizer: SGD, images: Array, labels: Array, at: Position, rest: Ahead
+) -> float:
     """One step: the batch's loss, once the net has learned from it."""
     value = loss.forward(net.forward(images, train=True), labels)
     if not isfinite(value):
         raise NonFiniteLoss(_in_words(f"the loss is {value}", at, optimizer.lr, where_forward_fails(net, images)))
     net.backward(loss.backward())
+    rest.announce()
     if not gradients_are_finite(net):
         where = f"first in the gradient of {where_gradients_fail(net)}"
         raise NonFiniteGradient(_in_words("a gradient is not finite", at, optimizer.lr, where))

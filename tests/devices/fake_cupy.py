@@ -73,6 +73,9 @@ class ndarray:
     def __neg__(self) -> ndarray:
         return compute(np.negative, self)
 
+    def __abs__(self) -> ndarray:
+        return compute(np.absolute, self)
+
     def __len__(self) -> int:
         return len(self._values)
 

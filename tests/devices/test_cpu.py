@@ -214,3 +214,35 @@ def test_receive_copies_into_the_buffer(shape: tuple[int, int], dtype: str) -> N
     b.submit(b.receive, x, a, buffer).result()
     np.testing.assert_array_equal(b.get(buffer), values)
     assert not shared(x, buffer)
+
+
+@given(numbers=st.lists(st.integers(-5, 5), max_size=9))
+def test_calls_that_need_nothing_from_each_other_may_share_the_cores(numbers: list[int]) -> None:
+    """The results are in the order of the arguments; all calls run here; the first failure is raised, once all have ended."""
+    (device,) = parse_devices("cpu")
+    ended: list[int] = []
+
+    def inverse(number: int, threads: set[str]) -> float:
+        threads.add(threading.current_thread().name)
+        try:
+            return 1 / number
+        finally:
+            ended.append(number)
+
+    names: set[str] = set()
+    call = device.submit(device.side_by_side, inverse, numbers, [names] * len(numbers))
+    if 0 in numbers:
+        with pytest.raises(ZeroDivisionError):
+            call.result(SECONDS)
+    else:
+        assert call.result(SECONDS) == [1 / number for number in numbers]
+        assert sorted(ended) == sorted(numbers)
+    assert all(name.startswith(device.name) for name in names)
+
+
+def test_strict_arrays_stay_on_their_device_when_the_cores_share_the_work() -> None:
+    with strict_mode():
+        (device,) = parse_devices("cpu")
+        x = device.put(np.arange(6.0))
+        parts = device.submit(device.side_by_side, lambda part: x[part] + x[part], [slice(0, 3), slice(3, 6)]).result(SECONDS)
+        np.testing.assert_array_equal(np.concatenate([raw(part) for part in parts]), 2 * np.arange(6.0))

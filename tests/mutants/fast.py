@@ -7,7 +7,7 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
-from minialex.layers.fast import blocked, conv, lrn, pool, tiles
+from minialex.layers.fast import blocked, conv, lrn, pool, rotated, split, tiles
 from tests.checks import check_conv2d, check_local_response_norm, check_max_pool2d, check_sequential
 from tests.mutants.engine import Mutant, Subject, run
 from tests.strategies import small_kernel_cases
@@ -31,6 +31,130 @@ def one_image_at_a_time(fresh: ModuleType) -> Any:
     """Blocked, with as many blocks as there are images."""
     return type("OneImageAtATime", (fresh.Blocked,), {"block_bytes": {"numpy": 1}})
 
+
+def one_image_a_piece(fresh: ModuleType) -> Any:
+    """Split, with as many pieces as there are images."""
+    return type("OneImageAPiece", (fresh.Split,), {"piece_bytes": {"numpy": 1}})
+
+
+def few_patches(fresh: ModuleType) -> Any:
+    """Conv2d with room for one image's patches at a time."""
+    return type("FewPatches", (fresh.Conv2d,), {"workspace_bytes": {"numpy": 1}})
+
+
+ROTATED = Subject(
+    "fast.rotated",
+    rotated,
+    ((few_patches, check_small_kernels),),
+    (
+        Mutant(
+            "kernels not turned",
+            "[:, :, ::-1, ::-1]",
+            "",
+            "the kernels are not turned by 180 degrees: dx is a convolution of dy with rotated kernels",
+            "Conv2d._correlate",
+        ),
+        Mutant(
+            "kernels turned upside down only",
+            "[:, :, ::-1, ::-1]",
+            "[:, :, ::-1]",
+            "the kernels are turned upside down, but not left to right",
+            "Conv2d._correlate",
+        ),
+        Mutant(
+            "padding of the forward pass",
+            "sides = kH - 1 - top, kH - 1 - bottom, kW - 1 - left, kW - 1 - right",
+            "sides = (kH - 1) // 2, kH - 1 - (kH - 1) // 2, (kW - 1) // 2, kW - 1 - (kW - 1) // 2",
+            "dy is padded as if x had been padded to keep its size",
+            "Conv2d._correlate",
+        ),
+        Mutant(
+            "padding's sides exchanged",
+            "kH - 1 - top, kH - 1 - bottom",
+            "kH - 1 - bottom, kH - 1 - top",
+            "the padding above and below dy is exchanged",
+            "Conv2d._correlate",
+        ),
+        Mutant(
+            "rows and columns of a patch exchanged",
+            ".transpose(2, 3, 0, 1)",
+            ".transpose(3, 2, 0, 1)",
+            "rows and columns of the kernels are exchanged",
+            "Conv2d._correlate",
+        ),
+        Mutant(
+            "dx for the wrong images",
+            "p = slice(n * H * W, (n + step) * H * W)",
+            "p = slice(0, min(step, N - n) * H * W)",
+            "dx of every piece lands on the first images",
+            "Conv2d._correlate",
+        ),
+        Mutant(
+            "dW of the last block only",
+            "dW[g] += ",
+            "dW[g][...] = ",
+            "dW counts only the last images: = where += is meant",
+            "Conv2d._parameters_gradients",
+        ),
+        Mutant(
+            "turned where patches jump",
+            "self.stride == (1, 1)",
+            "True",
+            "dx is taken for a convolution of dy though the stride is not 1",
+            "Conv2d._turns",
+        ),
+    ),
+)
+
+SPLIT = Subject(
+    "fast.Split",
+    split,
+    ((one_image_a_piece, check_sequential),),
+    (
+        Mutant(
+            "gradients of the last piece only",
+            "reduce(add, (own.grads[key] for _, own in twins))",
+            "twins[-1][1].grads[key]",
+            "only the last piece's gradients count",
+            "Split.backward",
+        ),
+        Mutant(
+            "gradients averaged",
+            "reduce(add, (own.grads[key] for _, own in twins))",
+            "reduce(add, (own.grads[key] for _, own in twins)) / len(twins)",
+            "the pieces' gradients are averaged instead of added up",
+            "Split.backward",
+        ),
+        Mutant(
+            "one dy for all pieces",
+            "twin.backward(dy[piece])",
+            "twin.backward(dy[pieces[0]])",
+            "every piece gets the first images' dy",
+            "Split.backward",
+        ),
+        Mutant(
+            "pieces in the wrong order",
+            "zip(pieces, parts, strict=True)",
+            "zip(reversed(pieces), parts, strict=True)",
+            "dx's pieces come back in the wrong order",
+            "Split.backward",
+        ),
+        Mutant(
+            "memories shared",
+            "own = copy(layer)",
+            "own = layer",
+            "all pieces share one layer, whose memory is the last one's",
+            "_twin",
+        ),
+        Mutant(
+            "gradients shared",
+            "own.grads, own._saved = {}, None",
+            "own._saved = None",
+            "all pieces write their gradients into one place",
+            "_twin",
+        ),
+    ),
+)
 
 FAST_CONV2D = Subject(
     "fast.Conv2d",
@@ -350,4 +474,4 @@ BLOCKED = Subject(
     ),
 )
 
-FAST = (FAST_CONV2D, TILES, FAST_MAX_POOL2D, FAST_LRN, BLOCKED)
+FAST = (FAST_CONV2D, TILES, ROTATED, FAST_MAX_POOL2D, FAST_LRN, BLOCKED, SPLIT)

@@ -7,8 +7,8 @@ the batch. So the batch may be cut into blocks B, each of which is taken through
 
 What the layers keep for their backward pass is overwritten by the next block. So forward keeps the outputs of the layers with
 weights, which are dear to compute, and backward makes the cheap ones again from them, block by block. The batch's memory is
-then one array for each convolution instead of three or four. A batch that is one block, as it is on a GPU, goes through the
-layers as it does in Sequential.
+then one array for each convolution instead of three or four, and it serves one batch after the other. A batch that is one
+block, as it is on a GPU, goes through the layers as it does in Sequential.
 """
 
 from __future__ import annotations
@@ -26,22 +26,23 @@ class Blocked(Sequential):
     """
 
     block_bytes: dict[str, int] = {"numpy": 3 << 20, "cupy": 1 << 62}  # noqa: RUF012
+    _kept: tuple[object, Whole] | None = None
 
     def forward(self, x: Array, train: bool = True) -> Array:
         self._check_input(x)
-        blocks = self._blocks(x)
+        blocks, last = self._blocks(x), len(self.layers) - 1
         if len(blocks) == 1:
             self._saved = x, train, None
             return super().forward(x, train)
-        kept = Whole(len(x))
+        self._saved, kept = None, self._room(x)
         for block in blocks:
             part = x[block]
             for place, layer in enumerate(self.layers):
                 part = layer.forward(part, train)
-                if layer.params or layer is self.layers[-1]:
+                if layer.params or place == last:
                     kept.put(place, block, part)
         self._saved = x, train, kept
-        return kept[len(self.layers) - 1]
+        return kept.pop(last)
 
     def backward(self, dy: Array) -> Array:
         x, train, kept = self._recall()
@@ -54,7 +55,7 @@ class Blocked(Sequential):
             for place, layer in enumerate(self.layers):
                 if layer.params:
                     layer.remember(part)
-                    part = kept[place][block]
+                    part = kept[place][block] if place in kept else part
                 else:
                     part = layer.forward(part, train)
             gradient = dy[block]
@@ -67,6 +68,13 @@ class Blocked(Sequential):
         for total, (_, leaf) in zip(totals, self.leaves(), strict=True):
             leaf.grads.update(total)
         return whole["dx"]
+
+    def _room(self, x: Array) -> Whole:
+        """Where the outputs are kept: the same memory, batch after batch, but for the last output, which is the caller's."""
+        kind = x.shape, x.dtype, type(x)
+        if self._kept is None or self._kept[0] != kind:
+            self._kept = kind, Whole(len(x))
+        return self._kept[1]
 
     def _blocks(self, x: Array) -> list[slice]:
         shape: Shape = (1, *x.shape[1:])

@@ -23,13 +23,13 @@ from __future__ import annotations
 import numpy as np
 
 from minialex.arrays import Array, array_module, contiguous, empty, zeros
-from minialex.layers.fast import columns, tiles
+from minialex.layers.fast import rotated, tiles
 
 
-class Conv2d(columns.Conv2d):
+class Conv2d(rotated.Conv2d):
     """The plain Conv2d, as above where that applies: 3 x 3, stride 1, one group, real numbers, on a CPU.
 
-    On a GPU as in columns.py.
+    Elsewhere as in rotated.py and columns.py.
     """
 
     tile_bytes = 4 << 20  # of V for the images that are taken at a time

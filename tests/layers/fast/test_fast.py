@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,19 @@ class OneImageAtATime(fast.Blocked):
     block_bytes = {"numpy": 1, "cupy": 1}  # noqa: RUF012
 
 
+class OneImageAPiece(fast.Split):
+    piece_bytes = {"numpy": 1, "cupy": 1}  # noqa: RUF012
+
+
+class TwoAtOnce(OneImageAPiece):
+    """As on a device with two cores."""
+
+    @staticmethod
+    def side_by_side(work: Any, *arguments: Any) -> list[Any]:
+        with ThreadPoolExecutor(2) as cores:
+            return list(cores.map(work, *arguments))
+
+
 TWINS: list[tuple[Suite, Any, Any]] = [
     (checks.CONV2D, fast.Conv2d, None),
     (checks.CONV2D, fast.Conv2d, small_kernel_cases()),
@@ -37,6 +51,9 @@ TWINS: list[tuple[Suite, Any, Any]] = [
     (checks.SEQUENTIAL, fast.Sequential, None),
     (checks.SEQUENTIAL, fast.Blocked, None),
     (checks.SEQUENTIAL, OneImageAtATime, None),
+    (checks.SEQUENTIAL, fast.Split, None),
+    (checks.SEQUENTIAL, OneImageAPiece, None),
+    (checks.SEQUENTIAL, TwoAtOnce, None),
 ]
 
 
@@ -53,8 +70,9 @@ def test_what_is_claimed_of_the_plain_layer_holds(suite: Suite, cls: Any, cases:
         (layers.MaxPool2d, fast.MaxPool2d, pool_cases(MaxPoolCase)),
         (layers.LocalResponseNorm, fast.LocalResponseNorm, lrn_cases()),
         (layers.Sequential, OneImageAtATime, sequential_cases()),
+        (layers.Sequential, OneImageAPiece, sequential_cases()),
     ],
-    ids=["Conv2d", "MaxPool2d", "LocalResponseNorm", "Blocked"],
+    ids=["Conv2d", "MaxPool2d", "LocalResponseNorm", "Blocked", "Split"],
 )
 @given(data=st.data())
 def test_twins_agree(data: st.DataObject, plain: Any, quick: Any, cases: Any, dtype: Any) -> None:
@@ -86,6 +104,33 @@ def test_window_sums(n: int, length: int, seed: int) -> None:
 
     s = np.random.default_rng(seed).standard_normal(length)
     same("w", window_sums(s, n), np.array([s[i : i + n].sum() for i in range(length - n + 1)]), 1e-14)
+
+
+@given(case=sequential_cases())
+def test_pieces_side_by_side_give_the_same_bits(case: Case) -> None:
+    """However many cores there are."""
+    found = []
+    for cls in (OneImageAPiece, TwoAtOnce):
+        layer = case.layer(cls)
+        y = layer.forward(case.x())
+        dx = layer.backward(case.dy(y.shape))
+        found.append({"y": y, "dx": dx} | layer.grads)
+    for name, value in found[0].items():
+        np.testing.assert_array_equal(found[1][name], value, err_msg=name)
+
+
+def test_the_layers_of_a_split_chain_are_those_that_were_given() -> None:
+    """Parameters may be exchanged, and a first layer told that nobody reads dx: its twins follow."""
+    conv = fast.Conv2d(2, 3, 2, std=0.5)
+    net = OneImageAPiece(conv, fast.ReLU())
+    x = np.random.default_rng(0).standard_normal((3, 2, 4, 5))
+    before = net.forward(x)
+    conv.params["weight"] = -conv.params["weight"]
+    conv.input_gradient = False
+    after = net.forward(x)
+    assert not np.array_equal(before, after)
+    assert net.backward(np.ones_like(after)).size == 0
+    assert net.grads["0.weight"] is conv.grads["weight"]
 
 
 def test_blocked_computes_no_convolution_twice(monkeypatch: pytest.MonkeyPatch) -> None:
