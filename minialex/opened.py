@@ -21,14 +21,14 @@ from minialex.checkpoint.snapshot import PARAMS
 from minialex.data.errors import printable
 from minialex.data.sets import NAMES as SETS
 from minialex.data.sets import Source
-from minialex.data.shards import is_prepared, open_prepared
 from minialex.data.views import CentreCrop, TenViews
 from minialex.net import Net
 from minialex.recipes import Recipe, RecipeError
 from minialex.recipes import load as load_recipe
 from minialex.runs import load_weights
-from minialex.runs.build import make_net, open_source, test_view
+from minialex.runs.build import make_net, open_source, split_seed, test_view
 from minialex.runs.folder import RECIPE
+from minialex.runs.kept import recall
 
 CHECKPOINTS = {"last": LAST, "best": BEST}
 WEIGHTS = "weights.npz"
@@ -63,8 +63,7 @@ class Opened:
     @property
     def keys(self) -> tuple[str, ...]:
         """The names of the classes' folders: for ImageNet the wnids, for all other data the classes themselves."""
-        where = self.source.location
-        return open_prepared(where).keys if is_prepared(where) else self.classes
+        return self.source.keys or self.classes
 
     def net(self, devices: str = "auto") -> Net:
         """The net on these devices, with what it has learned. Raises RunError; Refused, as for training."""
@@ -86,12 +85,15 @@ class Opened:
         return TenViews(self.view), words + (" (in training it saw none mirrored)" if not self.recipe.data.mirror else "")
 
 
-def open_runs(folders: Sequence[str], checkpoint: str | None = None, data: str | None = None) -> list[Opened]:
+def open_runs(
+    folders: Sequence[str], checkpoint: str | None = None, data: str | None = None, *, pictures: bool = True
+) -> list[Opened]:
     """These runs, whose nets are made only when they are asked for: one may fill a device. Equal data are opened once.
 
     checkpoint: "last" or "best"; None is the last, or weights.npz where there is no checkpoint. data: where the data are, if
-    not where they were in training; they may then be others of the same classes. Raises RunError, CheckpointError or DataError,
-    also where the runs do not all have the same data.
+    not where they were in training; they may then be others of the same classes. pictures: False if none of the data's own are
+    needed: what the run has kept of them (their mean, their classes) then stands for the data, wherever these are now. Raises
+    RunError, CheckpointError or DataError, also where the runs do not all have the same data.
     """
     if twice := [name for n, name in enumerate(folders) if Path(name).resolve() in [Path(f).resolve() for f in folders[:n]]]:
         raise RunError(f"{printable(twice[0])}: is named twice")
@@ -100,12 +102,13 @@ def open_runs(folders: Sequence[str], checkpoint: str | None = None, data: str |
     sources: dict[Any, Source] = {}
     runs = []
     for name, recipe, (weights, state, learned) in zip(folders, recipes, states, strict=True):
-        asked = recipe.data.set, recipe.data.path, recipe.data.prepared, recipe.data.val_share, recipe.learning.seed
-        if asked not in sources:
+        asked = recipe.data.set, recipe.data.path, recipe.data.prepared, recipe.data.val_share, split_seed(recipe)
+        kept = recall(Path(name)) if not pictures and data is None else None
+        if kept is None and asked not in sources:
             if data is None:
                 _find_data(name, recipe)
             sources[asked] = open_source(recipe)
-        source = sources[asked]
+        source = kept or sources[asked]
         notice = _compare(name, source, learned, moved=data is not None)
         runs.append(Opened(name, recipe, weights, state, source, test_view(recipe, source), notice))
         _compare_runs(runs[0], runs[-1])
@@ -175,7 +178,7 @@ def _compare_runs(first: Opened, other: Opened) -> None:
     names = f"{printable(first.name)} and {printable(other.name)}"
     if first.classes != other.classes:
         raise RunError(f"{names} have not the same classes: {_some(first.classes)}, and {_some(other.classes)}")
-    places = [f"{printable(run.source.location)}, seed {run.recipe.learning.seed}" for run in (first, other)]
+    places = [f"{printable(run.source.location)}, split seed {split_seed(run.recipe)}" for run in (first, other)]
     raise RunError(f"{names} have not the same training and test images ({'; and '.join(places)}): look at them one by one")
 
 

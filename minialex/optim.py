@@ -3,10 +3,14 @@ r"""The paper's update rule (section 5), exactly:
     v <- 0.9 v - 0.0005 lr w - lr dL/dw          w <- w + v
 
 The learning rate is inside the velocity, so that after the rate has dropped the old velocity still runs at its old pace.
-Weight decay acts on weights only, not on biases; there, by default, the learning rate is the same.
+Weight decay acts on weights only, not on biases; there, by default, the learning rate is the same. A layer may have a rate of
+its own: a factor of lr, for its weights and biases alike.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
 
 from minialex.arrays import Array, array_module
 from minialex.layers import Layer, cuda
@@ -18,8 +22,9 @@ CHUNK = 1 << 15  # elements updated at a time on the CPU: the four passes over t
 class SGD:
     """Momentum and weight decay for a net (each parameter is updated on its own device) or for a single layer.
 
-    step() uses the gradients of the last backward pass. `lr` may be changed between steps. bias_lr: the biases' own rate
-    as a factor of lr (the 2012 code: 2).
+    step() uses the gradients of the last backward pass. `lr`, `bias_lr` and `rates` may be changed between steps. bias_lr: the
+    biases' own rate as a factor of lr (the 2012 code: 2). rates: the same for whole layers, in all towers: {"conv1": 0.1}; at 0
+    a layer learns nothing more (what is left of its velocity runs out). ValueError for a name that no layer with parameters has.
     """
 
     def __init__(
@@ -30,6 +35,7 @@ class SGD:
         weight_decay: float = 0.0005,
         *,
         bias_lr: float = 1.0,
+        rates: Mapping[str, float] | None = None,
     ) -> None:
         if not (lr >= 0 and weight_decay >= 0 and bias_lr >= 0 and 0 <= momentum < 1):
             raise ValueError(
@@ -37,6 +43,8 @@ class SGD:
                 f"lr={lr}, momentum={momentum}, weight_decay={weight_decay}, bias_lr={bias_lr}"
             )
         self.net, self.lr, self.momentum, self.weight_decay, self.bias_lr = net, lr, momentum, weight_decay, bias_lr
+        self.rates = dict(rates or {})
+        self._check_rates()
         self.velocity: dict[str, Array] = {}
 
     def step(self) -> None:
@@ -56,8 +64,18 @@ class SGD:
             is_bias = key.split(".")[-1] == "bias"
             if name not in self.velocity:
                 self.velocity[name] = array_module(w).zeros_like(w)
-            lr = self.lr * (self.bias_lr if is_bias else 1.0)
+            lr = self.lr * (self.bias_lr if is_bias else 1.0) * self.rates.get(name.split(".")[0], 1.0)
             update(w, layer.grads[key], self.velocity[name], lr, self.momentum, 0.0 if is_bias else self.weight_decay)
+
+    def _check_rates(self) -> None:
+        known = list(dict.fromkeys(name.split(".")[0] for name in self.net.params if "." in name))
+        for layer, factor in self.rates.items():
+            if layer not in known:
+                near = get_close_matches(layer, known, n=1, cutoff=0.5)
+                hint = f"; did you mean {near[0]}?" if near else "."
+                raise ValueError(f"SGD: rates: there is no layer {layer!r} with weights{hint} There are {', '.join(known)}")
+            if not factor >= 0:
+                raise ValueError(f"SGD: rates: that of {layer} must not be negative, got {factor}")
 
 
 def update(w: Array, dw: Array, v: Array, lr: float, momentum: float, weight_decay: float) -> None:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import signal
-import sys
-import warnings
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from io import BytesIO, StringIO
@@ -16,16 +13,15 @@ from time import perf_counter
 import numpy as np
 
 from minialex.arrays import Array
-from minialex.checkpoint import CheckpointError
-from minialex.console import Parser, Refused, one_of, progress, whole
+from minialex.console import Parser, one_of, progress, whole
 from minialex.data.dataset import Split
-from minialex.data.errors import DataError, printable
+from minialex.data.errors import printable
 from minialex.data.views import CentreCrop, TenViews
-from minialex.devices import DeviceError
 from minialex.evaluation import BATCH_SIZE, ClassScores, by_class, log_mean, log_probabilities, score
+from minialex.frame import answer, start
 from minialex.net import Net
 from minialex.newfile import check_new, write_new
-from minialex.opened import CHECKPOINTS, Opened, RunError, open_runs
+from minialex.opened import CHECKPOINTS, Opened, open_runs
 
 EXAMPLES = """\
 examples:
@@ -56,18 +52,11 @@ class Row:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 well, 2 it cannot be done as asked, 130 Ctrl-C."""
     flags = parser().parse_args(arguments)
-    try:
-        evaluate_all(flags)
-    except (Refused, RunError, DataError, CheckpointError, DeviceError) as refusal:
-        return complain(str(refusal), 2)
-    except MemoryError:
-        return complain(f"not enough memory for {flags.batch_size} images at once. Try a smaller --batch-size", 2)
-    except KeyboardInterrupt:
-        return complain("stopped", 130)
-    return 0
+    no_memory = f"not enough memory for {flags.batch_size} images at once. Try a smaller --batch-size"
+    return answer("evaluate.py", lambda: evaluate_all(flags), no_memory)
 
 
-def evaluate_all(flags: argparse.Namespace) -> None:
+def evaluate_all(flags: argparse.Namespace) -> int:
     """Each run, then what they say together: printed, and written where it was asked for."""
     for path in filter(None, (flags.csv, flags.probabilities)):
         check_new(path)
@@ -98,6 +87,7 @@ def evaluate_all(flags: argparse.Namespace) -> None:
     if flags.probabilities:
         write_new(flags.probabilities, as_npy(np.exp(outcome).astype(np.float32)))
         print(f"\nprobabilities float32 ({len(split)}, {len(data.classes)}) in {printable(flags.probabilities)}")
+    return 0
 
 
 def print_head(opened: Sequence[Opened], split: Split, flags: argparse.Namespace, width: int) -> None:
@@ -217,13 +207,5 @@ def parser() -> Parser:
     return top
 
 
-def complain(message: str, code: int) -> int:
-    print(f"evaluate.py: {message}", file=sys.stderr)
-    return code
-
-
 if __name__ == "__main__":
-    if hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # whoever reads no further, as head does, ends this quietly
-    warnings.filterwarnings("ignore", category=RuntimeWarning)  # of a net that has diverged: its loss says so
-    sys.exit(main())
+    start(main)

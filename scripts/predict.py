@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import signal
 import sys
 import unicodedata
-import warnings
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
@@ -16,16 +14,15 @@ from typing import NamedTuple
 import numpy as np
 
 from minialex.arrays import Array
-from minialex.checkpoint import CheckpointError
 from minialex.console import Parser, Refused, one_of, whole
-from minialex.data.errors import BadPicture, DataError, printable
+from minialex.data.errors import BadPicture, printable
 from minialex.data.query import Query, read_query
-from minialex.devices import DeviceError
 from minialex.evaluation import BATCH_SIZE, predict
+from minialex.frame import answer, complain, start
 from minialex.newfile import check_new, numbered, write_new
-from minialex.opened import CHECKPOINTS, Opened, RunError, open_runs
+from minialex.opened import CHECKPOINTS, Opened, open_runs
 
-PICTURE = "predictions.png"
+SCRIPT, PICTURE = "predict.py", "predictions.png"
 DRAWN = 40  # pictures in the PNG, at most
 NAME = 28  # letters of a class's name in the terminal, at most
 EIGHTHS = "▏▎▍▌▋▊▉█"
@@ -51,14 +48,7 @@ class Asked(NamedTuple):
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 well, 1 some pictures could not be read, 2 it cannot be done as asked, 130 Ctrl-C."""
     flags = parser().parse_args(arguments)
-    try:
-        return show_all(flags)
-    except (Refused, RunError, DataError, CheckpointError, DeviceError) as refusal:
-        return complain(str(refusal), 2)
-    except MemoryError:
-        return complain("there is not enough memory for this net", 2)
-    except KeyboardInterrupt:
-        return complain("stopped", 130)
+    return answer(SCRIPT, lambda: show_all(flags), "there is not enough memory for this net")
 
 
 def show_all(flags: argparse.Namespace) -> int:
@@ -67,7 +57,7 @@ def show_all(flags: argparse.Namespace) -> int:
         raise Refused("which pictures? Name at least one after the run; see --help")
     if flags.out:
         check_new(flags.out)
-    (run,) = open_runs([flags.run], flags.checkpoint, flags.data)
+    (run,) = open_runs([flags.run], flags.checkpoint, flags.data, pictures=False)
     net = run.net(flags.devices)
     asked, bad = read_all(flags.photos, run)
     if not asked:
@@ -96,7 +86,7 @@ def read_all(paths: Sequence[str], run: Opened) -> tuple[list[Asked], int]:
         try:
             query = read_query(path, run.source.dataset)
         except BadPicture as error:
-            complain(str(error), 1)
+            complain(SCRIPT, str(error), 1)
             bad += 1
             continue
         folder = unicodedata.normalize("NFC", Path(path).absolute().parent.name)
@@ -198,14 +188,5 @@ def parser() -> Parser:
     return top
 
 
-def complain(message: str, code: int) -> int:
-    print(f"predict.py: {message}", file=sys.stderr)
-    return code
-
-
 if __name__ == "__main__":
-    if hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # whoever reads no further, as head does, ends this quietly
-    warnings.filterwarnings("ignore", category=RuntimeWarning)  # of a net that has diverged
-    warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)  # a letter that the PNG's font does not have
-    sys.exit(main())
+    start(main)

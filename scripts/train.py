@@ -5,6 +5,7 @@ A thin layer over minialex.runs: it reads the flags, says what happens, and ends
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import sys
@@ -15,12 +16,14 @@ from time import perf_counter
 from minialex.checkpoint import CheckpointError
 from minialex.console import Refused, progress, stop_signals
 from minialex.data import DataError
+from minialex.newfile import check_new, write_new
 from minialex.recipes import RecipeError
 from minialex.runs import report
 from minialex.runs.build import default_recipe
 from minialex.runs.flags import asked_for, parser
 from minialex.runs.session import Session, Stopped
 from minialex.runs.start import begin
+from minialex.trace import Tracer, chrome
 from minialex.training import NonFinite, Step
 
 
@@ -29,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     flags = parser().parse_args(arguments)
     own = {name: getattr(flags, name) for name in ("recipe", "config", "out", "resume", "download")}
     try:
+        if flags.trace is not None:
+            check_new(flags.trace)
         session, notices = begin(asked_for(flags), **own)
     except (Refused, RecipeError, DataError, CheckpointError) as refusal:
         return complain(str(refusal), 2)
@@ -37,10 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return complain("stopped before the first step", 130)
     with session.folder:
-        return run(session, notices)
+        return run(session, notices, flags.trace)
 
 
-def run(session: Session, notices: Sequence[str]) -> int:
+def run(session: Session, notices: Sequence[str], trace: str | None) -> int:
     """From the first line to the last."""
     try:
         for notice in notices:
@@ -48,7 +53,7 @@ def run(session: Session, notices: Sequence[str]) -> int:
         if session.finished:
             return already_finished(session)
         print(report.head(session), flush=True)
-        return learn(session)
+        return learn(session) if trace is None else traced(session, trace)
     except KeyboardInterrupt:
         return complain(f"stopped at once; what was saved before is in {session.run.path}. {go_on(session)}", 130)
     except CheckpointError as failure:
@@ -89,6 +94,20 @@ def learn(session: Session) -> int:
         print(f"\nthe copies of one step, with a batch of {learning.batch_size}\n{copies}")
     print(report.tail(session, perf_counter() - start), flush=True)
     return complain(trouble, code) if trouble else 0
+
+
+def traced(session: Session, file: str) -> int:
+    """learn, with the timeline of a few steps written to `file`, and drawn, however it ends."""
+    from minialex.bench.timeline import timeline  # noqa: PLC0415  draws
+
+    with Tracer(session.net, session.optimizer, session.batches, skip=1) as tracer:
+        code = learn(session)
+    if not any(span.kind == "update" for span in tracer.spans()):
+        return complain("no timeline: it begins with the second step, and there was none", code)
+    write_new(file, json.dumps(chrome(tracer.spans())).encode())
+    session.run.write_picture("timeline.png", timeline(tracer.spans(), f"{session.run.path.name}: one training step"))
+    print(f"timeline   {file}, for https://ui.perfetto.dev; {session.run.path / 'timeline.png'}", flush=True)
+    return code
 
 
 def draw(session: Session) -> None:

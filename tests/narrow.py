@@ -19,7 +19,7 @@ from hypothesis.strategies import DrawFn
 from minialex.arrays import Array
 from minialex.devices import Device
 from minialex.initial import PAPER, initialise
-from minialex.layers import LocalResponseNorm
+from minialex.layers import LocalResponseNorm, SpatialResponseNorm
 from minialex.layers.fast import Blocked
 from minialex.net import Net
 from minialex.nets import Maker, grouped_state, one, two, two_places
@@ -94,7 +94,7 @@ class Narrow:
     def _fill(self, net: Net, state: dict[str, Array]) -> Net:
         """These parameters, alpha turned up, and the blocks."""
         for _, _, layer in net.layers():
-            if isinstance(layer, LocalResponseNorm):
+            if isinstance(layer, LocalResponseNorm | SpatialResponseNorm):
                 layer.alpha = self.alpha
         for tower in (tower for stage in net.stages if isinstance(stage, Towers) for tower in stage.towers):
             if self.block_bytes is not None and isinstance(tower, Blocked):

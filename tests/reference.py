@@ -215,6 +215,39 @@ def lrn_backward(dy: Array, x: Array, *, size: int, alpha: float, beta: float, k
     return dx
 
 
+# Response normalisation over places
+
+
+def square(h: int, w: int, H: int, W: int, size: int) -> list[tuple[int, int]]:
+    """The places around (h, w): size rows from h - floor(size / 2) on, columns likewise, cut at the edges of the image."""
+    top, left = h - size // 2, w - size // 2
+    return [(u, v) for u in range(top, top + size) for v in range(left, left + size) if 0 <= u < H and 0 <= v < W]
+
+
+def spatial_norm(x: Array, *, size: int, alpha: float, beta: float, k: float) -> Array:
+    """y_hw = x_hw / D_hw^beta, D_hw = k + alpha / size² sum of x_uv² over the square around (h, w)."""
+    N, C, H, W = x.shape
+    y = np.zeros(x.shape)
+    for n, c, h, w in indices(N, C, H, W):
+        D = k + alpha / size**2 * sum(float(x[n, c, u, v]) ** 2 for u, v in square(h, w, H, W, size))
+        y[n, c, h, w] = x[n, c, h, w] / D**beta
+    return y
+
+
+def spatial_norm_backward(dy: Array, x: Array, *, size: int, alpha: float, beta: float, k: float) -> Array:
+    """As lrn_backward: x_uv stands in y_hw's numerator, and in its denominator wherever (u, v) is in the square of (h, w)."""
+    N, C, H, W = x.shape
+    dx = np.zeros(x.shape)
+    for n, c, h, w in indices(N, C, H, W):
+        image, places = x[n, c], square(h, w, H, W, size)
+        D = k + alpha / size**2 * sum(float(image[place]) ** 2 for place in places)
+        dx[n, c, h, w] += dy[n, c, h, w] * D**-beta
+        for place in places:
+            dD = 2 * alpha / size**2 * image[place]
+            dx[(n, c, *place)] -= dy[n, c, h, w] * image[h, w] * beta * D ** (-beta - 1) * dD
+    return dx
+
+
 # Linear, dropout, and the functions of one number
 
 

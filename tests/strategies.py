@@ -316,6 +316,44 @@ def lrn_cases(draw: DrawFn, *, odd: bool = False, grouped: bool = True) -> LRNCa
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class SpatialNormCase(Case):
+    """SpatialResponseNorm(size, alpha, beta, k) on x of `shape` (N, C, H, W)."""
+
+    size: int
+    alpha: float
+    beta: float
+    k: float
+
+    def build(self, cls: Any) -> Any:
+        return cls(self.size, self.alpha, self.beta, self.k)
+
+    @property
+    def constants(self) -> dict[str, Any]:
+        """The arguments of the loops."""
+        return {"size": self.size, "alpha": self.alpha, "beta": self.beta, "k": self.k}
+
+    def expected(self, x: Array, params: dict[str, Array]) -> Array:
+        return reference.spatial_norm(x, **self.constants)
+
+    def expected_gradients(self, dy: Array, x: Array, params: dict[str, Array]) -> Gradients:
+        return {"dx": reference.spatial_norm_backward(dy, x, **self.constants)}
+
+
+@st.composite
+def spatial_norm_cases(draw: DrawFn) -> SpatialNormCase:
+    """H and W differ and may be smaller than the square; alpha is such that alpha / size² is from 0.1 to 1."""
+    size = draw(st.integers(1, 6))
+    return SpatialNormCase(
+        shape=(draw(st.integers(1, 2)), draw(st.integers(1, 3)), *image_sizes(draw, (1, 1), (0,) * 4)),
+        size=size,
+        alpha=draw(st.integers(1, 10)) / 10 * size**2,
+        beta=draw(st.sampled_from([0.75, 0.5, 0.6, 1.0])),
+        k=draw(st.sampled_from([1.0, 2.0, 1.5])),
+        **memory(draw),
+    )
+
+
 # Vectors, and layers that work on one number at a time
 
 

@@ -27,6 +27,10 @@ MAY_IMPORT = {
     "optim": {"arrays", "layers", "net"},
     "data": {"arrays", "seeds", "console"},
     "evaluation": {"arrays", "layers", "data", "net"},
+    "claims": {"arrays", "console", "data", "devices", "evaluation", "initial", "inside", "layers", "net", "nets", "optim"}
+    | {"plots", "inherit", "recipes", "runs", "seeds", "towers", "training"},
+    "inside": {"arrays", "data", "devices", "evaluation", "layers", "net", "optim", "seeds", "towers"},
+    "plots": {"arrays", "training"},
     "training": {"arrays", "data", "evaluation", "layers", "net", "optim", "seeds"},
 }
 

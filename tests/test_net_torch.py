@@ -34,6 +34,11 @@ def norm(x: Any, alpha: float, over_size: bool = False) -> Any:
     return F.local_response_norm(x, 5, alpha=alpha if over_size else 5 * alpha, beta=0.75, k=2.0)
 
 
+def over_places(x: Any, alpha: float) -> Any:
+    """The 2012 code's cnorm2: the mean of 25 squares, zeros around the image counted."""
+    return x / (1.0 + alpha * F.avg_pool2d(x * x, 5, stride=1, padding=2)) ** 0.75
+
+
 def pool(x: Any, ceil_mode: bool = False) -> Any:
     return F.max_pool2d(x, 3, 2, ceil_mode=ceil_mode)
 
@@ -46,7 +51,7 @@ def full(w: Tensors, name: str, x: Any) -> Any:
     return F.linear(x, w[f"{name}.weight"], w[f"{name}.bias"])
 
 
-def alexnet_twin(w: Tensors, x: Any, *, alpha: float = 1e-4, preset: str = "paper") -> Any:
+def alexnet_twin(w: Tensors, x: Any, *, alpha: float = 1e-4, spatial_alpha: float = 1e-3, preset: str = "paper") -> Any:
     """Figure 2. Padding on the right and below makes 55 places of 224 pixels."""
     lrn = partial(norm, alpha=alpha, over_size=preset == "code2012")
     x = F.pad(x, (0, 3, 0, 3))
@@ -55,7 +60,8 @@ def alexnet_twin(w: Tensors, x: Any, *, alpha: float = 1e-4, preset: str = "pape
         h = conv(w, f"conv1.{t}", x, stride=4, padding=0)
         h = pool(lrn(F.relu(h))) if preset == "paper" else F.relu(pool(lrn(h)))
         h = conv(w, f"conv2.{t}", h, padding=2)
-        halves.append(pool(lrn(F.relu(h))))
+        h = lrn(F.relu(h))
+        halves.append(pool(over_places(h, spatial_alpha) if preset == "code2012" else h))
     both, halves = torch.cat(halves, 1), []
     for t in (0, 1):
         h = F.relu(conv(w, f"conv3.{t}", both))
@@ -100,7 +106,7 @@ def judge(net: Net, twin: Callable[[Tensors, Any], Any], images: Array, dlogits:
 @one_in(4)
 @given(narrow=narrow_nets(dropout=0.0), text=st.sampled_from(["cpu,cpu", "cpu"]))
 def test_alexnets_page_at_any_width(narrow: Narrow, text: str) -> None:
-    twin = partial(alexnet_twin, alpha=narrow.alpha, preset=narrow.preset)
+    twin = partial(alexnet_twin, alpha=narrow.alpha, spatial_alpha=narrow.alpha, preset=narrow.preset)
     judge(narrow.towers(parse_devices(text)), twin, narrow.images(), narrow.dlogits())
 
 

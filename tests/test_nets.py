@@ -24,6 +24,7 @@ from minialex.layers import (
     ReLU,
     Sequential,
     SoftmaxCrossEntropy,
+    SpatialResponseNorm,
     Tanh,
 )
 from minialex.net import Net
@@ -216,21 +217,25 @@ def test_conv1_gives_55_places(paper_net: Net) -> None:
 @pytest.mark.parametrize("preset", ["paper", "code2012"])
 @pytest.mark.usefixtures("undrawn")
 def test_the_layers_stand_in_the_presets_order(preset: str) -> None:
-    """Figure 2, sections 3.3 to 3.5: ReLU, normalisation, pooling. The 2012 code normalised conv1 before its ReLU."""
+    """Figure 2, sections 3.3 to 3.5: ReLU, normalisation, pooling. The 2012 code: norm1 before relu1, and a norm more."""
     net = alexnet(parse_devices("cpu,cpu"), preset=preset)
     names = [name.removesuffix(".0") for name, *_ in net.layers() if not name.endswith(".1")]
     after_conv1 = "relu1 norm1 pool1" if preset == "paper" else "norm1 pool1 relu1"
+    after_norm2 = "pool2" if preset == "paper" else "cnorm2 pool2"
     assert names == (
-        f"conv1 {after_conv1} conv2 relu2 norm2 pool2 conv3 relu3 conv4 relu4 conv5 relu5 pool5 flatten "
+        f"conv1 {after_conv1} conv2 relu2 norm2 {after_norm2} conv3 relu3 conv4 relu4 conv5 relu5 pool5 flatten "
         "fc6 relu6 dropout6 fc7 relu7 dropout7 fc8"
     ).split(" ")
     kinds = {"conv": Conv2d, "relu": ReLU, "norm": LocalResponseNorm, "pool": MaxPool2d, "fc": Linear, "dropout": Dropout}
+    kinds["cnorm"] = SpatialResponseNorm
     for name, layer, _ in walk(net):
         kind = name.split(".")[0].rstrip("0123456789")
         assert isinstance(layer, kinds.get(kind, Flatten))
         if isinstance(layer, LocalResponseNorm):
             assert (layer.size, layer.alpha, layer.beta, layer.k, layer.groups) == (5, 1e-4, 0.75, 2.0, 1)
             assert layer.alpha_over_size == (preset == "code2012")
+        if isinstance(layer, SpatialResponseNorm):
+            assert (layer.size, layer.alpha, layer.beta, layer.k) == (5, 1e-3, 0.75, 1.0)
         if isinstance(layer, MaxPool2d):
             assert (layer.kernel_size, layer.stride) == ((3, 3), (2, 2))  # overlapping: section 3.4
         if isinstance(layer, Dropout):

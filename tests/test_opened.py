@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from minialex.checkpoint import CheckpointError
 from minialex.console import Refused
 from minialex.data import DataError
 from minialex.data.views import TenViews
@@ -150,12 +151,14 @@ def test_runs_that_do_not_go_together(made, copied):
         open_runs([copied[0], f"{copied[0]}/"])
     with pytest.raises(RunError, match=r"have not the same classes: 10: 0, 1, 2, \.\.\., and 2: blue, red"):
         open_runs(copied)
-    change(copied[0], "seed = 0", "seed = 1")
+    change(copied[0], 'set = "digits"', 'set = "digits"\nsplit_seed = 1')
     with pytest.raises(RunError, match="has changed since the run learned from it"):
         open_runs([copied[0]])
     for name in ("last", "best"):
         (Path(copied[0]) / f"{name}.ckpt").unlink()
-    with pytest.raises(RunError, match=r"not the same training and test images \(digits, seed 0; and digits, seed 1\)"):
+    with pytest.raises(
+        RunError, match=r"not the same training and test images \(digits, split seed 0; and digits, split seed 1\)"
+    ):
         open_runs([str(made[0].path), copied[0]])
 
 
@@ -178,6 +181,35 @@ def test_data_that_have_moved(copied, tmp_path):
 
 
 def test_other_data_of_the_same_classes(copied):
-    change(copied[0], "seed = 0", "seed = 1")
+    change(copied[0], 'set = "digits"', 'set = "digits"\nsplit_seed = 1')
     (run,) = open_runs([copied[0]], data="digits")
     assert run.notice == f"{copied[0]} has learned from other data than digits (digits), of the same classes"
+
+
+def test_a_run_can_be_asked_without_its_data(copied):
+    """Its mean image, its classes and their folders' names are those it has kept; and its net answers as it did."""
+    folder = Path(copied[1])
+    (whole,) = open_runs([copied[1]])
+    recipe = load(folder / "recipe.toml")
+    for place in (recipe.data.set, recipe.data.prepared):
+        change(folder, place, "/nowhere/photos")
+    with pytest.raises(RunError, match="its data are not there"):
+        open_runs([copied[1]])
+    (run,) = open_runs([copied[1]], pictures=False)
+    assert (run.classes, run.keys, run.source.fingerprint) == (whole.classes, whole.keys, whole.source.fingerprint)
+    assert run.source.dataset.image_shape == whole.source.dataset.image_shape
+    assert len(run.source.dataset.test) == 0
+    image = np.asarray(whole.source.dataset.test.images[np.arange(1)])
+    np.testing.assert_array_equal(run.view(image), whole.view(image))
+    logits = [one.net("cpu").forward(one.view(image)) for one in (run, whole)]
+    np.testing.assert_array_equal(*logits)
+
+
+def test_what_a_run_has_kept_may_be_damaged_or_missing(copied):
+    folder = Path(copied[1])
+    damaged(folder / "data.ckpt", "flipped")
+    with pytest.raises(CheckpointError, match=r"data\.ckpt: "):
+        open_runs([copied[1]], pictures=False)
+    (folder / "data.ckpt").unlink()  # a run of an older minialex: its data are looked for
+    (run,) = open_runs([copied[1]], pictures=False)
+    assert len(run.source.dataset.test) > 0

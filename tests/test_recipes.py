@@ -14,6 +14,7 @@ from minialex.data.sets import open_data
 from minialex.initial import CODE_2012
 from minialex.nets import PRESETS
 from minialex.recipes import KEYS, NAMES, DataPart, LearningPart, NetPart, Recipe, RecipeError, dump, load, named, parse
+from minialex.recipes.kinds import layer_rates
 from minialex.runs import build
 from minialex.runs.code2012 import Batches2012
 from minialex.runs.start import recipe_of
@@ -36,6 +37,7 @@ def test_any_recipe_comes_back(data):
         "a text": texts,
         "true or false": st.booleans(),
         "numbers above 0, one after another": st.lists(st.floats(0.001, 99), max_size=3).map(tuple),
+        layer_rates.name: st.lists(st.sampled_from(["fc8=10", "conv1=0.1 after 67", " c_1 = 1e-05  after 3 "]), min_size=1),
         "a number of steps (500) or a time (90s, 10min, 2h)": st.sampled_from(["7", "90s", "1.5h", "10min"]),
     }
     values = {}
@@ -70,6 +72,7 @@ def test_the_2012_code_differs_from_the_paper_where_the_document_says():
         "net.initial",
         "net.norm_before_relu",
         "net.alpha_over_size",
+        "net.spatial_norm",
         "data.colour_until",
         "data.shrink",
         "data.crop_chunk",
@@ -77,6 +80,7 @@ def test_the_2012_code_differs_from_the_paper_where_the_document_says():
         "learning.epochs",
         "learning.bias_lr",
         "learning.bias_drops",
+        "learning.rates",
         "learning.schedule",
         "learning.drop_at",
     }
@@ -99,6 +103,11 @@ def test_the_2012_code_differs_from_the_paper_where_the_document_says():
         ("[learning]\nepochs = 1.5", "my.toml: learning.epochs: must be a whole number of at least 1, got 1.5"),
         ("[learning]\ndrop_at = 3", "my.toml: learning.drop_at: must be numbers above 0, one after another, got 3"),
         ("[learning]\nschedule = 'drop'", "my.toml: learning.schedule: there is no 'drop'; did you mean drops?"),
+        ("[learning]\nrates = 'fc8=10'", "my.toml: learning.rates: must be layers with their factors, one after another: "),
+        ("[learning]\nrates = ['fc8']", "my.toml: learning.rates: must be layers with their factors"),
+        ("[learning]\nrates = ['fc8=-1']", "my.toml: learning.rates: must be layers with their factors"),
+        ("[learning]\nrates = ['fc8=1.2.3']", "my.toml: learning.rates: must be layers with their factors"),
+        ("[learning]\nrates = ['fc8=1 before 3']", "my.toml: learning.rates: must be layers with their factors"),
         ("[net]\nname = 'alexnett'", "my.toml: net.name: there is no 'alexnett'; did you mean alexnet?"),
         ("[data]\nmirror = 1", "my.toml: data.mirror: must be true or false, got 1"),
         ("[run]\nsave_every = '5 days'", "my.toml: run.save_every: must be a number of steps (500) or a time"),
@@ -135,7 +144,7 @@ def test_flags_win_over_the_file_and_the_file_over_the_recipe(tmp_path):
         ({}, "small", "digits", 0.03, 15),
         ({"data.set": "cifar10"}, "cifar10", "cifar10", 0.001, 40),
         ({"data.set": "photos/birds"}, "alexnet", "photos/birds", 0.01, 60),
-        ({"data.set": "photos/birds", "net.name": "small"}, "small", "photos/birds", 0.03, 15),
+        ({"data.set": "photos/birds", "net.name": "small"}, "small", "photos/birds", 0.01, 60),
         ({"net.name": "alexnet", "data.set": "synthetic"}, "alexnet", "synthetic", 0.01, 1),
         ({"net.name": "alexnet_grouped"}, "alexnet_grouped", "digits", 0.01, 90),
     ],
@@ -146,18 +155,20 @@ def test_the_recipe_that_fits_net_and_data(asked, net, data, lr, epochs):
 
 
 def test_a_preset_of_ones_own(monkeypatch):
-    """Each of the three keys alone changes its own part of the preset, and the net's pages know it by its name."""
+    """Each of the four keys alone changes its own part of the preset, and the net's pages know it by its name."""
     monkeypatch.setattr(build, "PRESETS", shared := PRESETS.copy())
     paper = shared["paper"]
     for part, wanted in (
         (NetPart("alexnet", norm_before_relu=True), replace(paper, norm_before_relu=True)),
         (NetPart("alexnet", alpha_over_size=True), replace(paper, alpha_over_size=True)),
+        (NetPart("alexnet", spatial_norm=True), replace(paper, spatial_norm=True)),
         (NetPart("alexnet", initial="code2012"), replace(paper, initial=CODE_2012)),
         (NetPart("alexnet", preset="code2012", norm_before_relu=False), replace(shared["code2012"], norm_before_relu=False)),
     ):
         assert shared[build.preset(part)] == wanted
         assert shared[build.preset(part)] is shared[build.preset(part)]
-    assert build.preset(NetPart("alexnet", alpha_over_size=True, norm_before_relu=True, initial="code2012")) == "code2012"
+    all_four = NetPart("alexnet", alpha_over_size=True, norm_before_relu=True, spatial_norm=True, initial="code2012")
+    assert build.preset(all_four) == "code2012"
 
 
 def test_biases_that_start_at_one_start_elsewhere():
@@ -171,7 +182,7 @@ def test_biases_that_start_at_one_start_elsewhere():
     assert all((after[name] == before[name]).all() for name in before if name != "conv2.0.bias")
 
 
-@pytest.mark.parametrize("name", ["initial", "one_bias", "norm_before_relu", "alpha_over_size", "preset"])
+@pytest.mark.parametrize("name", ["initial", "one_bias", "norm_before_relu", "alpha_over_size", "spatial_norm", "preset"])
 def test_keys_that_a_net_has_not_are_refused(name):
     value = {"initial": "he", "one_bias": 0.1, "preset": "paper"}.get(name, True)
     with pytest.raises(Refused, match=rf"--{name.replace('_', '-')} does not go with --net small, only with alexnet,"):
@@ -196,6 +207,38 @@ def test_the_biases_rate_falls_as_often_as_it_is_told():
     np.testing.assert_allclose([bias for _, bias in rates], np.repeat([0.02, 0.002, 0.002, 0.002], 2))
     sgd.lr = schedule([])
     assert sgd.bias_lr == 2.0  # whoever goes on from an earlier epoch has the rate of that epoch
+
+
+def test_a_layers_own_rate_follows_its_timetable():
+    """The 2012 code: conv1 a tenth of lr in its last epochs, and then nothing."""
+    recipe = Recipe(
+        learning=LearningPart(lr=0.1, epochs=8, drop_at=(2,), rates=("conv1=0 after 5", "fc4=3", "conv1=0.1 after 4"))
+    )
+    sgd = build.make_optimizer(recipe, build.make_net(Recipe(), open_data("digits")))
+    assert sgd.rates == {"fc4": 3}
+    schedule = build.make_schedule(recipe, sgd)
+    conv1 = []
+    for n in range(8):
+        sgd.lr = schedule([Epoch(1, 1, 0.1, 1, 1, 1, 1, 1, 1)] * n)
+        assert sgd.rates["fc4"] == 3
+        conv1.append(sgd.rates.get("conv1"))
+    assert conv1 == [None] * 4 + [0.1] + [0] * 3
+    schedule([])
+    assert sgd.rates == {"fc4": 3}
+
+
+def test_a_rate_for_a_layer_that_is_not_there():
+    net = build.make_net(Recipe(), open_data("digits"))
+    for rates in (("conv9=1",), ("conv9=1 after 3",)):
+        with pytest.raises(
+            Refused, match=r"^--rates: there is no layer 'conv9' with weights; did you mean conv\d\? There are "
+        ):
+            build.make_optimizer(Recipe(learning=LearningPart(rates=rates)), net)
+
+
+def test_the_2012_recipes_rates_fit_its_net():
+    layers = {build.rate(one).layer for one in named("code2012").learning.rates}
+    assert layers == {"conv1"}
 
 
 def some_batches(**options):

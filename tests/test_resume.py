@@ -27,7 +27,7 @@ from minialex.runs.session import Session
 from tests.scripts.test_train import SCRIPT, script
 
 ROOT = SCRIPT.parents[1]
-SAME = ("last.ckpt", "best.ckpt", "log.csv", "weights.npz", "recipe.toml")
+SAME = ("last.ckpt", "best.ckpt", "log.csv", "sizes.csv", "weights.npz", "recipe.toml")
 FLAGS = ("--batch-size", "15", "--epochs", "3", "--devices", "cpu,cpu", "--save-every", "3", "--mirror")
 
 
@@ -95,8 +95,9 @@ def train(*flags, kill_at=None, monkeypatch=None):
         return until_then
 
     with monkeypatch.context() as patch:
-        for kind, name in ((checkpoint.RunFolder, "save"), (Run, "log"), (Run, "write_weights"), (Run, "write_recipe")):
-            patch.setattr(kind, name, mortal(getattr(kind, name)))
+        patch.setattr(checkpoint.RunFolder, "save", mortal(checkpoint.RunFolder.save))
+        for name in ("log", "write_sizes", "write_weights", "write_recipe"):
+            patch.setattr(Run, name, mortal(getattr(Run, name)))
         try:
             return script.main(flags)
         except Killed:
@@ -115,11 +116,11 @@ def test_killed_processes_leave_what_undisturbed_ones_do():
 
 
 def test_gone_before_each_of_its_writes(whole, monkeypatch):
-    """Recipe, checkpoints in and after the epochs, rows of the log, weights: gone before any of them, it ends the same."""
-    for number in (0, 1, 2, 3, 4, 13, 14):
+    """Recipe, checkpoints in and after epochs, rows of the log, sizes, weights: gone before any of them, it ends the same."""
+    for number in (0, 1, 2, 3, 4, 5, 16, 17):
         flags = (*FLAGS, "--out", f"run{number}", "--resume", "auto")
         code = train(*flags, kill_at=number, monkeypatch=monkeypatch)
-        assert code == (None if number < 14 else 0)
+        assert code == (None if number < 17 else 0)
         assert train(*flags) == 0
         assert files(f"run{number}") == whole
 
@@ -313,11 +314,22 @@ def test_a_checkpoint_of_another_kind(capsys, whole):
         ("position", state.meta["position"] | {"step": -1}),
         ("done", [{}]),
         ("trace", 3),
+        ("sizes", [[1, "conv1.0.weight"]]),
         ("recipe", {"net.nam": "small"}),
         ("recipe", {"learning.lr": -1}),
     ):
         checkpoint.save("whole/last.ckpt", replace(state, meta=state.meta | {name: value}))
         assert "whole/last.ckpt: " in refused(capsys, "--resume", "whole")
+
+
+def test_a_checkpoint_from_before_sizes_were_kept(whole):
+    state = checkpoint.load("whole/best.ckpt")
+    meta = {name: value for name, value in state.meta.items() if name != "sizes"}
+    checkpoint.save("whole/last.ckpt", replace(state, meta=meta))
+    assert train("--resume", "whole") == 0
+    assert files("whole")["weights.npz"] == whole["weights.npz"]
+    done = len(state.meta["done"])
+    assert {line.split(b",")[0] for line in files("whole")["sizes.csv"].split()[1:]} == {b"%d" % n for n in range(done + 1, 4)}
 
 
 def test_a_recipe_that_was_edited_changes_nothing(capsys, whole):
@@ -358,7 +370,7 @@ def test_a_stuck_net_is_told_once_however_often_the_run_stops(capsys, monkeypatc
     monkeypatch.setattr("minialex.training.stuck.AT_LEAST", 1)
     monkeypatch.setattr("minialex.training.stuck.STEPS", 14)
     flags = (*FLAGS[:2], "--epochs", "5", "--lr", "1e-9", "--devices", "cpu,cpu", "--out", "slow")
-    assert train(*flags, kill_at=10, monkeypatch=monkeypatch) is None
+    assert train(*flags, kill_at=13, monkeypatch=monkeypatch) is None
     assert train("--resume", "slow") == 0
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("stuck")]
     assert "after 12 steps the loss is" in line

@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 from minialex.checkpoint import CheckpointError
+from minialex.devices import parse_devices
+from minialex.nets import small_towers
+from minialex.optim import SGD
 from minialex.plots import kernels
-from minialex.runs import Run, load_weights
+from minialex.runs import Run, load_weights, sizes
 from minialex.runs.trace import Trace
 from minialex.training import Epoch, Step
 
@@ -84,6 +87,30 @@ def test_what_the_clock_said_comes_back(tmp_path):
     with (run.path / "times.csv").open("a") as file:
         file.write("2,300.0")
     assert run.times() == {1: {"images_per_second": 300.0, "waited": 0.01, "seconds": 9.5}}
+
+
+def test_sizes_of_weights_and_updates(tmp_path):
+    net = small_towers(parse_devices("cpu,cpu"), maps=2, hidden=3)
+    sgd = SGD(net, lr=0.1)
+    assert {one.update for one in sizes.measure(0, net, sgd)} == {0.0}  # nothing has moved yet
+    net.forward(np.ones((2, 1, 8, 8), np.float32), train=True)
+    net.backward(np.ones((2, 10), np.float32))
+    before = net.state_dict()
+    sgd.step()
+    rows = sizes.measure(1, net, sgd)
+    assert [row.parameter for row in rows] == list(before)
+    for row in rows:
+        after = net.state_dict()[row.parameter]
+        assert row.weight == pytest.approx(np.abs(after).mean(), rel=1e-5)
+        assert row.update == pytest.approx(np.abs(after - before[row.parameter]).mean(), rel=1e-4, abs=1e-9)
+    run = Run(tmp_path / "run")
+    run.write_sizes(rows)
+    assert sizes.read_sizes(run.path / "sizes.csv") == rows
+    assert sizes.from_json(json.loads(json.dumps(sizes.to_json(rows)))) == rows
+    assert sizes.read_sizes(tmp_path / "none.csv") == []
+    run.log(EPOCH)
+    with pytest.raises(ValueError, match="is not a table of epoch, parameter, weight, update"):
+        sizes.read_sizes(run.path / "log.csv")
 
 
 def test_what_a_killed_write_left_is_swept(tmp_path):

@@ -25,6 +25,7 @@ from tests.strategies import (
     ReLUCase,
     SequentialCase,
     SigmoidCase,
+    SpatialNormCase,
     TanhCase,
     conv_cases,
     four,
@@ -34,6 +35,7 @@ from tests.strategies import (
     pool_cases,
     sequential_cases,
     shaped_cases,
+    spatial_norm_cases,
     two,
 )
 
@@ -140,6 +142,19 @@ def test_local_response_norm(case: LRNCase) -> None:
         layers.LocalResponseNorm,
         lambda x, _: F.local_response_norm(x, case.size, alpha=alpha, beta=case.beta, k=case.k),
     )
+
+
+@given(case=spatial_norm_cases())
+def test_spatial_response_norm(case: SpatialNormCase) -> None:
+    """torch has no such layer; but zeros around the image, and means over squares, padding counted, are what it is made of."""
+    n = case.size
+
+    def norm(x: Tensor, _: Params) -> Tensor:
+        before, behind = n // 2, n - 1 - n // 2
+        means = F.avg_pool2d(padded(x * x, (before, behind, before, behind), 0.0), n, stride=1)
+        return x / (case.k + case.alpha * means) ** case.beta
+
+    judge(case, layers.SpatialResponseNorm, norm)
 
 
 @given(case=linear_cases())

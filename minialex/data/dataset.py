@@ -55,7 +55,8 @@ class Dataset:
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(C, H, W)."""
-        _, C, H, W = self.train.images[np.arange(1)].shape
+        images = self.train.images
+        _, C, H, W = images.shape if isinstance(images, np.ndarray) else images[np.arange(1)].shape
         return C, H, W
 
     def prepare(self, images: Array) -> Array:

@@ -6,6 +6,7 @@ is a way in for hostile files); a header that asks for more than MAX_PIXELS is r
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import stat
@@ -17,11 +18,13 @@ from PIL import Image, UnidentifiedImageError
 
 from minialex.arrays import Array
 from minialex.data import containers, jpeg
+from minialex.data.checksums import SUMS
 from minialex.data.errors import BadPicture
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
 MAX_PIXELS = 89_478_485  # Pillow's own limit, above which it suspects a decompression bomb
 MAX_BYTES = 1 << 28
+CHANGED = f"damaged or changed: {SUMS} has another checksum for it"
 BACKGROUND = (255, 255, 255)  # what shows through transparent pixels
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 UPRIGHT = {  # EXIF orientation -> what undoes it
@@ -35,18 +38,21 @@ UPRIGHT = {  # EXIF orientation -> what undoes it
 }
 
 
-def read_square(path: str | os.PathLike[str], size: int = 256) -> Array:
+def read_square(path: str | os.PathLike[str], size: int = 256, sha256: str | None = None) -> Array:
     """The file's picture, its shorter side scaled to `size` and the central square cut out: uint8 (3, size, size).
 
-    Raises BadPicture, with the path and the reason.
+    sha256: what the file's must be, in hexadecimal, where that is known. Raises BadPicture, with the path and the reason.
     """
-    return square(read_picture(path), size)
+    return square(read_picture(path, sha256), size)
 
 
-def read_picture(path: str | os.PathLike[str]) -> Image.Image:
+def read_picture(path: str | os.PathLike[str], sha256: str | None = None) -> Image.Image:
     """The whole picture in the file, upright, in mode RGB. Raises BadPicture, with the path and the reason."""
     try:
-        return decode(_read_bytes(Path(path)))
+        data = _read_bytes(Path(path))
+        if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+            raise BadPicture("", CHANGED)
+        return decode(data)
     except BadPicture as error:
         raise BadPicture(str(path), error.reason) from None
 

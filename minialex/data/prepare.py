@@ -27,12 +27,13 @@ from PIL import features
 
 from minialex.arrays import Array
 from minialex.data import pictures, shards
+from minialex.data.checksums import SUMS, read_sums
 from minialex.data.colours import Sums
 from minialex.data.crew import Crew, crew
 from minialex.data.errors import BadPicture, DataError, printable
 from minialex.data.files import disk_errors, lock, write_aside
 from minialex.data.journal import Journal
-from minialex.data.photos import Part, Photos
+from minialex.data.photos import SUFFIXES, Part, Photos
 from minialex.data.progress import Progress, amount
 
 BLOCK = 64  # pictures between two entries in the journal
@@ -69,6 +70,8 @@ def prepare(
         say(f"{printable(out)}: already prepared, nothing to do")
         return work.out
     work.begin(say)
+    if work.sums is not None:
+        say(work.checksums())
     refusal = f"{printable(out)}: another process is preparing this folder now"
     with (
         lock(work.unfinished / "lock", refusal),
@@ -85,13 +88,17 @@ def prepare(
 
 
 class Block(NamedTuple):
-    """What a worker does at a time: pictures of a part, from slot `start` on, which begin at a byte of a file."""
+    """What a worker does at a time: pictures of a part, from slot `start` on, which begin at a byte of a file.
+
+    sums: the SHA-256 that each must have, where that is known.
+    """
 
     part: str
     start: int
     file: str
     byte: int
     paths: tuple[str, ...]
+    sums: tuple[str | None, ...]
     root: str
     size: int
 
@@ -100,9 +107,10 @@ def make_block(block: Block) -> list[tuple[int, str]]:
     """In a worker: reads the pictures, writes and syncs the pixels. Returns slot and reason of those that are bad."""
     pixels = np.zeros((len(block.paths), block.size, block.size, 3), np.uint8)
     bad = []
-    for row, path in enumerate(block.paths):
+    for row, (path, sha256) in enumerate(zip(block.paths, block.sums, strict=True)):
         try:
-            pixels[row] = pictures.read_square(os.path.join(block.root, path), block.size).transpose(1, 2, 0)
+            square = pictures.read_square(os.path.join(block.root, path), block.size, sha256)
+            pixels[row] = square.transpose(1, 2, 0)
         except BadPicture as error:
             bad.append((block.start + row, error.reason))
     with disk_errors(block.file), open(block.file, "r+b") as file:
@@ -166,6 +174,7 @@ class Work:
         self.total = sum(map(len, self.parts.values()))
         self.unfinished = self.out / "unfinished"  # plan, journal and lock, until all is done
         self.picture = self.size * self.size * 3  # bytes
+        self.sums = read_sums(self.photos.root)
         self.plan = {
             "name": printable(self.photos.name),
             "classes": [printable(name) for name in self.photos.classes],
@@ -182,6 +191,9 @@ class Work:
                 "libwebp": features.version("webp"),
             },
         }
+        if self.sums is not None:
+            known = "".join(f"{digest}  {path}\n" for path, digest in sorted(self.sums.items()))
+            self.plan["checksums_sha256"] = hashlib.sha256(os.fsencode(known)).hexdigest()
 
     def _listing(self) -> str:
         listing = hashlib.sha256()
@@ -189,6 +201,14 @@ class Work:
             for path, label in zip(files.paths, files.labels.tolist(), strict=True):
                 listing.update(f"{part}\0{path}\0{label}\n".encode("utf-8", "surrogateescape"))
         return listing.hexdigest()
+
+    def checksums(self) -> str:
+        """How many pictures are held against SHA256SUMS, for a person."""
+        here = {path for files in self.parts.values() for path in files.paths}
+        known = self.sums.keys() if self.sums is not None else set()
+        words = f"{SUMS}: {len(here & known):,} of {self.total:,} pictures are held against it"
+        absent = [path for path in known - here if os.path.splitext(path)[1].lower() in SUFFIXES]
+        return words + (f"; {len(absent):,} that it names are not here" if absent else "")
 
     def begin(self, say: Callable[[str], None]) -> None:
         """Makes sure that `out` is ours to write to and has room, and says how much is needed. Raises DataError."""
@@ -259,7 +279,9 @@ class Work:
             names = shards.shard_names(part, len(files), self.per_file)
             for start in range(0, len(files), self.block):
                 file, byte = str(self.out / names[start // self.per_file]), start % self.per_file * self.picture
-                yield Block(part, start, file, byte, files.paths[start : start + self.block], str(self.photos.root), self.size)
+                paths = files.paths[start : start + self.block]
+                sums = tuple(self.sums.get(path) if self.sums is not None else None for path in paths)
+                yield Block(part, start, file, byte, paths, sums, str(self.photos.root), self.size)
 
     def finish(self, journal: Journal, workforce: Crew) -> None:
         """Reads the pixels back, and writes all the rest; the manifest last."""

@@ -45,6 +45,7 @@ class Source:
     """An opened data set. location: what open_data takes to open it again; notices: lines for a person.
 
     fingerprint: SHA-256 of what the set holds, in hexadecimal: pixels and labels, or the manifest that vouches for them.
+    keys: the names of the classes' folders, where these are not the classes' own (ImageNet's wnids).
     """
 
     dataset: Dataset
@@ -52,6 +53,7 @@ class Source:
     fingerprint: str
     notices: tuple[str, ...] = ()
     measured: Colours | None = None
+    keys: tuple[str, ...] = ()
 
     def test_view(
         self,
@@ -192,7 +194,7 @@ def _holds_cifar10(folder: Path) -> bool:
 
 def _prepared(folder: Path, notices: tuple[str, ...] = ()) -> Source:
     found = open_prepared(folder)
-    return Source(found.dataset, str(folder.resolve()), seal(found.manifest), notices, found.colours)
+    return Source(found.dataset, str(folder.resolve()), seal(found.manifest), notices, found.colours, found.keys)
 
 
 def _photos(

@@ -74,7 +74,7 @@ class SpatialResponseNorm(Layer):
 
 def window_sums(s: Array, n: int, before: int) -> Array:
     """s (N, H, W, C) -> sums[h, w] = the sum of s over the n rows from h - before on and the n columns from w - before on."""
-    N, H, W, C = s.shape
+    _, H, W, _ = s.shape
     behind = n - 1 - before
     padded = pad_channels_last(s.transpose(0, 3, 1, 2), (before, behind, before, behind))
     rows = padded[:, :H].copy()

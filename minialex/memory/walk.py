@@ -102,22 +102,25 @@ def _rule(layer: Any, ins: Shape, outs: Shape, item: int, module: str = "numpy")
             rule = _Rule(own=2 * wide, x=True, y=True, forward=2 * wide, backward=3 * wide)
         case layers.LocalResponseNorm():
             rule = _Rule(own=x, x=True, y=True, forward=x, backward=3 * x)
-        case layers.SpatialResponseNorm():  # d; the squares or t, with zeros around them, and the sums over rows, then over both
-            N, C, H, W = ins
-            wide = item * N * C * (W + layer.size - 1)
-            square, rows = wide * (H + layer.size - 1), wide * H
-            rule = _Rule(own=x, x=True, y=True, forward=square + rows, backward=square + rows + x)
+        case layers.SpatialResponseNorm():
+            rule = _spatial(layer, ins, item)
         case layers.AvgPool2d():
             rule = _Rule(x=True, backward=y)
         case layers.Dropout():  # the mask as factors; the numbers drawn for it, and the truth of each
             rule = _Rule(own=x, forward=5 * prod(ins))
-        case layers.Flatten():
-            rule = _Rule()
         case layers.ReLU():
             rule = _Rule(y=True, backward=prod(outs))
         case _:
-            rule = _Rule(x=True, y=True, backward=2 * y)
+            rule = _Rule() if isinstance(layer, layers.Flatten) else _Rule(x=True, y=True, backward=2 * y)
     return rule
+
+
+def _spatial(layer: layers.SpatialResponseNorm, ins: Shape, item: int) -> _Rule:
+    """d; the squares or t, with zeros around them; the sums over rows, then over both."""
+    N, C, H, W = ins
+    x, wide = item * prod(ins), item * N * C * (W + layer.size - 1)
+    square, rows = wide * (H + layer.size - 1), wide * H
+    return _Rule(own=x, x=True, y=True, forward=square + rows, backward=square + rows + x)
 
 
 def _by_kernels(layer: Any, x: int, outs: Shape) -> _Rule | None:

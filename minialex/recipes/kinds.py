@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,44 @@ def numbers(above: float) -> Kind:
             raise _Unfit(f"must be {name}") from None
 
     return Kind(name, take, lambda text: [float(part) for part in text.split(",") if part.strip()])
+
+
+RATE = re.compile(r"\s*([A-Za-z_]\w*)\s*=\s*([0-9.]+(?:[eE][-+]?[0-9]+)?)\s*(?:\s+after\s+([0-9]+)\s*)?")
+
+
+class Rate(NamedTuple):
+    """A layer's own learning rate, as a factor of lr, once so many epochs are over."""
+
+    layer: str
+    factor: float
+    after: int
+
+
+def rate(text: str) -> Rate:
+    """ "fc8=10" -> ("fc8", 10.0, 0); "conv1=0.1 after 67" -> ("conv1", 0.1, 67)."""
+    found = RATE.fullmatch(text)
+    try:
+        if found is not None and math.isfinite(factor := float(found[2])):
+            return Rate(found[1], factor, int(found[3] or 0))
+    except ValueError:  # 1.2.3
+        pass
+    raise _Unfit(f"must be {layer_rates.name}")
+
+
+def _take_rates(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
+        raise _Unfit(f"must be {layer_rates.name}")
+    return tuple(
+        f"{layer}={int(factor) if factor.is_integer() else factor}" + (f" after {after}" if after else "")
+        for layer, factor, after in map(rate, value)
+    )
+
+
+layer_rates = Kind(
+    'layers with their factors, one after another: "fc8=10", "conv1=0.1 after 67"',
+    _take_rates,
+    lambda text: [part for part in text.split(",") if part.strip()],
+)
 
 
 def _take_text(value: Any) -> str:

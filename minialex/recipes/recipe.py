@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from minialex.initial import INITIALS
 from minialex.nets import NETS, PRESETS
-from minialex.recipes.kinds import Kind, every, numbers, one_of, real, switch, text, whole
+from minialex.recipes.kinds import Kind, every, layer_rates, numbers, one_of, real, switch, text, whole
 
 above_zero = real(lambda value: value > 0, "above 0")
 not_negative = real(lambda value: value >= 0, "of at least 0")
@@ -39,8 +39,13 @@ class NetPart:
     dropout: float | None = key(None, below_one, "the probability that a hidden neuron is dropped", "P")
     initial: str | None = key(None, one_of(INITIALS), "where the weights start, in place of the net's or the preset's", "NAME")
     one_bias: float | None = key(None, not_negative, "what the biases start at that start at 1 (a stuck net: 0.1)", "B")
+    init_from: str | None = key(
+        None, text, "begin with another run's layers, where name and shape are the same: its folder, or a checkpoint", "RUN"
+    )
+    init_sha256: str | None = key(None, text, "what that checkpoint's SHA-256 must be; a run writes it down", "HEX")
     norm_before_relu: bool | None = key(None, switch, "conv1: normalise before the ReLU (alexnet nets)", "BOOL")
     alpha_over_size: bool | None = key(None, switch, "divide the normalisation's alpha by its size (alexnet nets)", "BOOL")
+    spatial_norm: bool | None = key(None, switch, "conv2: normalise over places, too, before pooling (alexnet nets)", "BOOL")
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,9 @@ class DataPart:
     prepared: str | None = key(None, text, "where photos are prepared (below data/prepared)", "FOLDER")
     size: int | None = key(None, whole(8), "pixels of the squares that photos are made into (by the net: 256, or 36)", "N")
     val_share: float = key(0.2, real(lambda s: 0 < s < 1, "between 0 and 1"), "of photos without a folder val", "P")
-    split_seed: int | None = key(None, whole(0), "which photos are set aside (0), or which digits (by --seed)", "N")
+    split_seed: int | None = key(
+        None, whole(0), "which photos or digits are set aside for the test (0), whatever the run's own seed", "N"
+    )
     max_bad: str = key("1%", text, "end when more photos than this cannot be read", "N|SHARE")
     crop: int | None = key(None, whole(1), "pixels of the window that the net sees (the net's own size)", "N")
     mean: Literal["image", "colour", "none"] = key("image", one_of(("image", "colour", "none")), "what is subtracted", "WHAT")
@@ -85,6 +92,9 @@ class LearningPart:
     weight_decay: float = key(0.0005, not_negative, "how strongly weights are drawn to 0", "D")
     bias_lr: float | None = key(None, not_negative, "the biases' own rate as a factor of lr (1; code2012: 2)", "F")
     bias_drops: int | None = key(None, whole(0), "how many of the drops of lr the biases' rate follows (all)", "N")
+    rates: tuple[str, ...] | None = key(
+        None, layer_rates, "layers' own rates as factors of lr: fc8=10; after epoch 67: conv1=0.1 after 67", "LAYER=F,..."
+    )
     schedule: Literal["drops", "plateau"] = key(
         "drops", one_of(("drops", "plateau")), "drops: lr falls at drop_at. plateau: when the test error stops falling", "NAME"
     )
@@ -94,7 +104,7 @@ class LearningPart:
     patience: int = key(5, whole(1), "plateau: epochs without a new best before lr falls", "N")
     drops: int = key(3, whole(0), "plateau: how often lr may fall (the paper: 3)", "N")
     factor: float = key(10.0, real(lambda f: f > 1, "above 1"), "what lr is divided by when it falls", "F")
-    seed: int = key(0, whole(0), "decides the start, the split, the order, the dropout: the same seed, the same run", "N")
+    seed: int = key(0, whole(0), "decides the start, the order, the windows, the dropout: the same seed, the same run", "N")
 
 
 @dataclass(frozen=True)
@@ -109,6 +119,9 @@ class RunPart:
         "WHERE",
     )
     workers: int = key(2, whole(0), "threads that make batches in the background; 0: none", "N")
+    tf32: bool = key(
+        False, switch, "let a GPU's tensor cores round what goes into a product to ten bits (TF32): faster, less exact", "BOOL"
+    )
     save_every: str = key("10min", every, "a checkpoint after so many steps (500) or so long (90s, 10min, 2h)", "N|TIME")
 
 

@@ -14,12 +14,14 @@ from minialex.console import Refused
 from minialex.data import DataError, Source, open_data
 from minialex.data.sets import NAMES as SETS
 from minialex.data.views import CentreCrop
-from minialex.devices import DeviceError, parse_devices
+from minialex.devices import DeviceError, allow_tf32, parse_devices
 from minialex.initial import INITIALS
+from minialex.memory import plan, refuse_if_too_large
 from minialex.net import Net
 from minialex.nets import NETS, PRESETS, Preset
 from minialex.optim import SGD
 from minialex.recipes import DataPart, NetPart, Recipe, named
+from minialex.recipes.kinds import Rate, rate
 from minialex.runs.code2012 import Batches2012
 from minialex.training import Epoch, Schedule, plateau, step_down
 
@@ -39,6 +41,8 @@ def default_recipe(data: str | None, net: str | None) -> Recipe:
     if net == "small" and (is_folder or data == "cifar10"):
         shown = replace(shown, scale=64.0)  # its start (He et al.) is made for inputs of about 1, and pixels are 0..255
     learning = replace(base.learning, epochs=1) if data == "synthetic" else base.learning
+    if net == "small" and is_folder:  # few photos want smaller steps than the digits, and more of them
+        learning = replace(named("photos").learning, batch_size=16)
     return replace(base, net=replace(base.net, name=net), data=shown, learning=learning)
 
 
@@ -63,10 +67,10 @@ def open_source(recipe: Recipe, *, download: bool = False, say: Callable[[str], 
 
 
 def split_seed(recipe: Recipe) -> int:
-    """What decides the split: for photos not the run's own seed, lest one of several runs learn what tests another."""
+    """What decides the split: not the run's own seed, lest one of several runs learn what tests another."""
     if recipe.data.split_seed is not None:
         return recipe.data.split_seed
-    return recipe.learning.seed if recipe.data.set in ("digits", "synthetic") else 0
+    return recipe.learning.seed if recipe.data.set == "synthetic" else 0
 
 
 def _prepared_before(folder: str) -> Source | None:
@@ -110,7 +114,7 @@ def make_batches(recipe: Recipe, source: Source) -> Batches2012:
 
 
 def make_net(recipe: Recipe, source: Source) -> Net:
-    """The recipe's net for this data, on its devices. Raises Refused."""
+    """The recipe's net for this data, on its devices. Raises Refused, also where its steps would not fit into memory."""
     part, accepted = recipe.net, inspect.signature(NETS[recipe.net.name]).parameters
     shown = test_view(recipe, source)
     shape: Shape = (source.dataset.image_shape[0], *shown.crop)
@@ -119,7 +123,12 @@ def make_net(recipe: Recipe, source: Source) -> Net:
     if "input_shape" in accepted:
         options["input_shape"] = shape
     try:
-        net = NETS[part.name](parse_devices(recipe.run.devices), seed=recipe.learning.seed, **options)
+        devices = parse_devices(recipe.run.devices)
+        if recipe.run.tf32 and devices[0].name.startswith("cpu"):
+            raise Refused("--tf32 is for NVIDIA GPUs, and this run is on the CPU; leave it out")
+        if recipe.run.tf32:
+            allow_tf32()
+        net = NETS[part.name](devices, seed=recipe.learning.seed, **options)
     except DeviceError as error:
         raise Refused(str(error)) from None
     except ValueError as error:
@@ -131,6 +140,7 @@ def make_net(recipe: Recipe, source: Source) -> Net:
             f"--net {part.name} takes images of {by(net.input_shape)}, and --data {source.dataset.name} has {by(shape)}; "
             f"try --net small, or --data synthetic"
         )
+    refuse_if_too_large(plan(net, recipe.learning.batch_size))
     return with_biases(net, part.one_bias)
 
 
@@ -140,7 +150,7 @@ def _options(part: NetPart, accepted: Any) -> dict[str, Any]:
         options: dict[str, Any] = {"preset": preset(part)}
     else:
         options = {}
-        for name in ("preset", "initial", "norm_before_relu", "alpha_over_size", "one_bias"):
+        for name in ("preset", "initial", "norm_before_relu", "alpha_over_size", "spatial_norm", "one_bias"):
             if getattr(part, name) is not None:
                 flag = f"--{name.replace('_', '-')}"
                 raise Refused(f"{flag} does not go with --net {part.name}, only with {_nets_with('preset')}")
@@ -162,10 +172,14 @@ def preset(part: NetPart) -> str:
         INITIALS[part.initial] if part.initial is not None else base.initial,
         base.alpha_over_size if part.alpha_over_size is None else part.alpha_over_size,
         base.norm_before_relu if part.norm_before_relu is None else part.norm_before_relu,
+        base.spatial_norm if part.spatial_norm is None else part.spatial_norm,
     )
     known = next((name for name, one in PRESETS.items() if one == mixed), None)
     if known is None:
-        known = f"{part.initial}, alpha_over_size={mixed.alpha_over_size}, norm_before_relu={mixed.norm_before_relu}"
+        switches = ", ".join(
+            f"{name}={getattr(mixed, name)}" for name in ("alpha_over_size", "norm_before_relu", "spatial_norm")
+        )
+        known = f"{part.initial}, {switches}"
         PRESETS[known] = mixed
     return known
 
@@ -180,9 +194,27 @@ def with_biases(net: Net, value: float | None) -> Net:
 
 
 def make_optimizer(recipe: Recipe, net: Net) -> SGD:
-    """The update rule at the recipe's first rates."""
+    """The update rule at the recipe's first rates. Raises Refused where a layer is none of the net's."""
     learning = recipe.learning
-    return SGD(net, learning.lr, learning.momentum, learning.weight_decay, bias_lr=bias_factor(recipe))
+    try:
+        sgd = SGD(
+            net, learning.lr, learning.momentum, learning.weight_decay,
+            bias_lr=bias_factor(recipe), rates={one.layer: one.factor for one in _rates(recipe)},
+        )  # fmt: skip
+    except ValueError as error:
+        raise Refused(f"--{str(error).removeprefix('SGD: ')}") from None
+    sgd.rates = factors(recipe, 0)
+    return sgd
+
+
+def _rates(recipe: Recipe) -> list[Rate]:
+    """The layers' own rates, the earlier ones first."""
+    return sorted(map(rate, recipe.learning.rates or ()), key=lambda one: one.after)
+
+
+def factors(recipe: Recipe, epochs: int) -> dict[str, float]:
+    """The layers' own rates as factors of lr, once so many epochs are over."""
+    return {one.layer: one.factor for one in _rates(recipe) if one.after <= epochs}
 
 
 def bias_factor(recipe: Recipe) -> float:
@@ -193,23 +225,22 @@ def bias_factor(recipe: Recipe) -> float:
 
 
 def make_schedule(recipe: Recipe, optimizer: SGD) -> Schedule:
-    """The rate, epoch by epoch; where the biases' rate falls less often than lr, it is seen to as well."""
+    """The rate, epoch by epoch; the biases' and the layers' own are set in the optimizer at the same time."""
     learning = recipe.learning
     if learning.schedule == "plateau":
-        rate = plateau(learning.lr, learning.patience, learning.drops, learning.factor)
+        of_all = plateau(learning.lr, learning.patience, learning.drops, learning.factor)
     else:
-        rate = step_down(learning.lr, learning.epochs, learning.drop_at, learning.factor)
-    if learning.bias_drops is None:
-        return rate
-    followed = learning.bias_drops
+        of_all = step_down(learning.lr, learning.epochs, learning.drop_at, learning.factor)
 
-    def with_bias(done: Sequence[Epoch]) -> float:
-        lr = rate(done)
-        fallen = round(float(np.log(learning.lr / lr) / np.log(learning.factor)))
-        optimizer.bias_lr = bias_factor(recipe) * learning.factor ** max(0, fallen - followed)
+    def schedule(done: Sequence[Epoch]) -> float:
+        lr = of_all(done)
+        if learning.bias_drops is not None:
+            fallen = round(float(np.log(learning.lr / lr) / np.log(learning.factor)))
+            optimizer.bias_lr = bias_factor(recipe) * learning.factor ** max(0, fallen - learning.bias_drops)
+        optimizer.rates = factors(recipe, len(done))
         return lr
 
-    return with_bias
+    return schedule
 
 
 def by(shape: Sequence[int]) -> str:

@@ -21,6 +21,8 @@ examples:
       a folder of your own photos, a folder for each class in it
   python scripts/train.py --data cifar10 --download
       CIFAR-10, fetched the first time
+  python scripts/train.py --data photos/birds --init-from runs/imagenet-alexnet-1 --lr 0.001 --rates fc8=10
+      the same, beginning with what another run has learned; fc8, which has other classes, is new and learns faster
   python scripts/train.py --resume auto
       the newest run in runs/ goes on where it was, whatever stopped it
   python scripts/train.py --net alexnet --data synthetic --steps 2
@@ -32,8 +34,16 @@ GROUPS = {
     "what learns from what, and where": ("net.name", "data.set", "run.devices", "net.preset", "net.dropout"),
     "how it learns": tuple(name for name in KEYS if name.startswith("learning.")),
     "what the net is shown": tuple(name for name in KEYS if name.startswith("data.") and name != "data.set"),
-    "how the net starts": ("net.initial", "net.one_bias", "net.norm_before_relu", "net.alpha_over_size"),
-    "how it runs": ("run.workers", "run.save_every"),
+    "how the net starts": (
+        "net.init_from",
+        "net.init_sha256",
+        "net.initial",
+        "net.one_bias",
+        "net.norm_before_relu",
+        "net.alpha_over_size",
+        "net.spatial_norm",
+    ),
+    "how it runs": ("run.workers", "run.tf32", "run.save_every"),
 }
 FLAGS = {"net.name": "--net", "data.set": "--data", "data.path": "--data-path"}
 
@@ -86,6 +96,13 @@ def parser() -> Parser:
         metavar="auto|PATH",
         help="go on with the run in this folder, or from this checkpoint. auto: with the one in --out, or the newest in runs/, "
         "from its newest good checkpoint; where there is none, a new run begins",
+    )
+    out.add_argument(
+        "--trace",
+        type=text.read,
+        metavar="FILE",
+        help="the timeline of a few steps (layers, copies, waiting, the loader), for https://ui.perfetto.dev; and, among the "
+        "results, timeline.png",
     )
     return top
 

@@ -4,6 +4,8 @@ recipe.toml   all that decides what the run does: another run can take it as its
 config.json   the same in one list, with the devices, the data's place, and the versions of all that took part
 log.csv       a row for each epoch; every number in it follows from the recipe and the data
 times.csv     a row for each epoch: what the clock said
+sizes.csv     a row for each epoch and parameter: how large it is, and its last update
+data.ckpt     the mean image and the names of the classes, for when the data are not there any more (runs/kept.py)
 last.ckpt, previous.ckpt, best.ckpt   all that it takes to go on (minialex.checkpoint)
 weights.npz   the parameters after the last epoch
 curves.png    loss and errors, epoch by epoch                    kernels.png   the first layer's kernels
@@ -30,9 +32,10 @@ from minialex import __version__
 from minialex.arrays import Array
 from minialex.checkpoint.disk import explained
 from minialex.recipes import Recipe, dump
+from minialex.runs.sizes import COLUMNS, Size
 from minialex.training import Epoch
 
-LOG, TIMES, RECIPE, CONFIG = "log.csv", "times.csv", "recipe.toml", "config.json"
+LOG, TIMES, SIZES, RECIPE, CONFIG = "log.csv", "times.csv", "sizes.csv", "recipe.toml", "config.json"
 LEARNED = ("epoch", "step", "lr", "train_loss", "test_loss", "top1_error", "top5_error")
 CLOCK = ("epoch", "images_per_second", "waited", "seconds")
 
@@ -91,6 +94,10 @@ class Run:
             text = _table(columns, epochs, heading=bool(epochs))
             self._write(name, lambda file, text=text: file.write(text.encode()))  # type: ignore[misc]
 
+    def write_sizes(self, sizes: Sequence[Size]) -> None:
+        """sizes.csv: all of these rows."""
+        self._write(SIZES, lambda file: file.write(_table(COLUMNS, sizes, heading=True).encode()))
+
     def times(self) -> dict[int, dict[str, float]]:
         """What times.csv says of each epoch; rows that are cut short are left out."""
         found = {}
@@ -130,7 +137,7 @@ class Run:
                 raise
 
 
-def _table(columns: Sequence[str], epochs: Sequence[Epoch], heading: bool) -> str:
+def _table(columns: Sequence[str], epochs: Sequence[Epoch] | Sequence[Size], heading: bool) -> str:
     text = StringIO()
     rows = csv.writer(text, lineterminator="\n")
     if heading:

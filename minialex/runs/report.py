@@ -6,6 +6,7 @@ from math import isnan, log
 
 from minialex.console import Progress, duration
 from minialex.devices import choose
+from minialex.memory import plan
 from minialex.net import Net
 from minialex.runs.build import by
 from minialex.runs.session import Session
@@ -21,10 +22,11 @@ def head(session: Session) -> str:
     shown = "" if data.image_shape == net.input_shape else f", seen as {by(net.input_shape)}"
     return "\n".join(
         [
-            f"devices    {_plan(net, recipe.run.devices)}",
+            f"devices    {_places(net, recipe.run.devices)}",
             f"data       {data.name}: {len(data.train):,} training and {len(data.test):,} test images of {by(data.image_shape)}"
             f"{shown}",
             f"\n{recipe.net.name}\n{net.summary(recipe.learning.batch_size)}\n",
+            f"{plan(net, recipe.learning.batch_size)}\n",
             f"parameters {net.num_parameters:,}",
             f"loss       a net that knows nothing has ln({net.num_classes}) = {log(net.num_classes):.3f}",
             f"learning   {_learning(session)}",
@@ -33,7 +35,7 @@ def head(session: Session) -> str:
     )
 
 
-def _plan(net: Net, asked: str) -> str:
+def _places(net: Net, asked: str) -> str:
     names = [device.name for device in net.devices]
     if len(names) == 1:
         plan = f"the whole net on {names[0]}"
@@ -60,6 +62,8 @@ def _learning(session: Session) -> str:
         )
     elif falls := drop_epochs(learning.epochs, learning.drop_at):
         words += f", divided by {learning.factor:g} after epoch {' and '.join(map(str, falls))}"
+    if learning.rates:
+        words += f"; layers with a rate of their own: {', '.join(learning.rates)}"
     return f"{words}; momentum {learning.momentum:g}, weight decay {learning.weight_decay:g}, seed {learning.seed}"
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from minialex.checkpoint import LAST, CheckpointError, RunFolder, State, load
+from minialex.checkpoint import BEST, LAST, CheckpointError, RunFolder, State, load
 from minialex.console import Refused
 from minialex.recipes import KEYS, Recipe, RecipeError
 from minialex.recipes import load as load_recipe
@@ -155,6 +155,8 @@ def _with_changes(path: Path, recipe: Recipe, asked: Mapping[str, Any], notices:
 def _same(name: str, before: Any, now: Any) -> bool:
     if name in PLACES and isinstance(before, str) and isinstance(now, str):
         return before == now or os.path.realpath(before) == os.path.realpath(now)
+    if name == "net.init_from" and isinstance(before, str):
+        return os.path.realpath(before) in (os.path.realpath(place) for place in (now, Path(now, BEST), Path(now, LAST)))
     return bool(before == now)
 
 

@@ -18,12 +18,13 @@ from minialex.evaluation import Scores, log_probabilities, score
 from minialex.net import Net
 from minialex.recipes import Recipe
 from minialex.recipes.kinds import interval
-from minialex.runs import build
+from minialex.runs import build, sizes
 from minialex.runs.folder import CLOCK, Run
 from minialex.runs.trace import Trace
 from minialex.training import Epoch, Position, Step, Watch, train
 
 META = ("position", "done", "trace", "told", "recipe", "classes", "fingerprint")
+LATER = ("sizes",)  # what the first checkpoints did not have yet
 NEVER_SAVED = tuple(name for name in CLOCK if name != "epoch")  # the clock's: no two runs have the same
 
 
@@ -52,6 +53,7 @@ class Session:
         self.batches, self.view = build.make_batches(recipe, source), build.test_view(recipe, source)
         self.optimizer = build.make_optimizer(recipe, net)
         self.schedule = build.make_schedule(recipe, self.optimizer)
+        self.sizes = list[sizes.Size]()  # of every parameter, after every epoch
         self.at, self.trace, self.notice = Position(), Trace(), ""  # notice: a line that the last event calls for
         self.watch = Watch(len(source.dataset.classes), advice(recipe), told=recipe.data.set == "synthetic")
         if state is not None:
@@ -84,8 +86,10 @@ class Session:
                 if self._due():
                     self.save()
             else:
+                self.sizes += sizes.measure(event.epoch, self.net, self.optimizer)
                 self.save()
                 self.run.log(event)
+                self.run.write_sizes(self.sizes)
                 self.run.write_weights(self.net.state_dict())
             yield event
 
@@ -101,6 +105,7 @@ class Session:
             "position": {name: value for name, value in asdict(self.at).items() if name not in ("done", "seconds")},
             "done": [{n: v for n, v in asdict(epoch).items() if n not in NEVER_SAVED} for epoch in self.at.done],
             "trace": self.trace.to_json(),
+            "sizes": sizes.to_json(self.sizes),
             "told": self.watch.told,
             "recipe": {name: value for name, value in self.recipe.flat().items() if name.split(".")[0] != "run"},
             "classes": list(self.source.dataset.classes),
@@ -125,7 +130,7 @@ class Session:
             raise Stopped
 
     def _go_on(self, state: State) -> None:
-        state.expect(*META)
+        state.expect(*META, *(name for name in LATER if name in state.meta))
         if state.meta["fingerprint"] != self.source.fingerprint:
             name = self.source.dataset.name
             raise CheckpointError(state.path, f"learned from other data than {name} ({self.source.location}) is now")
@@ -137,6 +142,7 @@ class Session:
             done = [Epoch(**{one.name: row[one.name] for one in fields(Epoch)}) for row in rows]
             self.at = _position(state.meta["position"], done)
             self.trace = Trace.from_json(state.meta["trace"])
+            self.sizes = sizes.from_json(state.meta.get("sizes", []))
             self.watch.told = bool(state.meta["told"])
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise CheckpointError(state.path, f"does not say where its run was: {error!r}") from None

@@ -19,6 +19,8 @@ from minialex.recipes import Recipe, RecipeError, load, named
 from minialex.recipes.files import read
 from minialex.runs import build
 from minialex.runs.folder import CONFIG, RECIPE, Run
+from minialex.runs.kept import keep
+from minialex.runs.origin import begin_from
 from minialex.runs.resume import find_run, take_up
 from minialex.runs.session import Session
 
@@ -60,12 +62,15 @@ def begin(
     chosen = settled(chosen, source)
     build.make_batches(chosen, source)  # what cannot be shown as asked is refused here
     net = build.make_net(chosen, source)
+    build.make_optimizer(chosen, net)  # and which layers there are not
+    chosen = begin_from(chosen, net, say)
     run = _new_folder(chosen, out, may_be_there=resume is not None)
     folder = RunFolder(run.path)
     try:
         _check_room(run, net)
         session = Session(chosen, source, net, run, folder)
         _write_down(session)
+        keep(run.path, source)
     except BaseException:
         folder.close()
         raise
@@ -79,10 +84,14 @@ def _go_on(path: Path, checkpoint: Path | None, asked: Mapping[str, Any], strict
         recipe = settled(taken.recipe, source)
         net = build.make_net(recipe, source)
         _check_room(taken.run, net)
+        if taken.state is None:
+            recipe = begin_from(recipe, net, say)
         session = Session(recipe, source, net, taken.run, taken.folder, taken.state)
         taken.run.write_log(session.at.done)
+        taken.run.write_sizes(session.sizes)
         if recipe != _written(path) or not (path / CONFIG).exists():
             _write_down(session)
+        keep(path, source)
     except BaseException:
         taken.folder.close()
         raise

@@ -24,6 +24,7 @@ from tests.checks.loss import SOFTMAX_CROSS_ENTROPY, check_softmax_cross_entropy
 from tests.checks.lrn import LOCAL_RESPONSE_NORM, check_local_response_norm
 from tests.checks.pool import AVG_POOL2D, MAX_POOL2D, check_avg_pool2d, check_max_pool2d
 from tests.checks.sequential import SEQUENTIAL, check_sequential
+from tests.checks.spatial_norm import SPATIAL_RESPONSE_NORM, check_spatial_response_norm
 from tests.checks.suite import Refuted, Suite
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "SEQUENTIAL",
     "SIGMOID",
     "SOFTMAX_CROSS_ENTROPY",
+    "SPATIAL_RESPONSE_NORM",
     "TANH",
     "Refuted",
     "Suite",
@@ -56,5 +58,6 @@ __all__ = [
     "check_sequential",
     "check_sigmoid",
     "check_softmax_cross_entropy",
+    "check_spatial_response_norm",
     "check_tanh",
 ]

@@ -33,6 +33,7 @@ class SGDCase:
     momentum: float
     weight_decay: float
     bias_lr: float
+    rates: dict[str, float]
     towers: int  # 0: a single layer, without a net
     seed: int
 
@@ -71,7 +72,7 @@ class SGDCase:
 
     def optimiser(self, cls: Any, model: Any) -> Any:
         """SGD for this model."""
-        return cls(model, self.lrs[0], self.momentum, self.weight_decay, bias_lr=self.bias_lr)
+        return cls(model, self.lrs[0], self.momentum, self.weight_decay, bias_lr=self.bias_lr, rates=self.rates)
 
 
 @st.composite
@@ -86,13 +87,17 @@ def sgd_cases(draw: DrawFn) -> SGDCase:
         momentum=draw(st.sampled_from([0.9, 0.5, 0.0])),
         weight_decay=draw(st.sampled_from([0.1, 0.0005, 0.0])),
         bias_lr=draw(st.sampled_from([1.0, 2.0])),
+        rates=draw(st.sampled_from([{}, {"fc0": 0.1}, {"fc0": 0.0}])),
         towers=draw(st.integers(0, 2)),
         seed=draw(st.integers(0, 999_999)),
     )
 
 
 def steps_follow_the_paper(cls: Any, case: SGDCase) -> None:
-    """v <- momentum v - weight_decay lr w - lr dL/dw; w <- w + v: at every step, on every device, decay on weights only"""
+    """v <- momentum v - weight_decay lr w - lr dL/dw; w <- w + v: at every step, on every device, decay on weights only
+
+    A layer with a rate of its own has it in both towers, here for two steps; its old velocity, too, keeps its pace.
+    """
     for dtype, tolerance in ((np.float64, 1e-12), (np.float32, 5e-6)):
         with strict_mode():
             model = case.model(dtype)
@@ -102,9 +107,11 @@ def steps_follow_the_paper(cls: Any, case: SGDCase) -> None:
             for step, lr in enumerate(case.lrs):
                 case.train(model, step)
                 dw, sgd.lr = on_host(model, "grads"), lr
+                sgd.rates = case.rates if step < 2 else {}
                 sgd.step()
                 for name, a in w.items():
-                    rate, decay = (lr * case.bias_lr, 0.0) if name.endswith("bias") else (lr, case.weight_decay)
+                    own = lr * (case.rates.get(name.split(".")[0], 1.0) if step < 2 else 1.0)
+                    rate, decay = (own * case.bias_lr, 0.0) if name.endswith("bias") else (own, case.weight_decay)
                     for at in reference.indices(*a.shape):
                         v[name][at] = case.momentum * v[name][at] - decay * rate * a[at] - rate * dw[name][at]
                         a[at] += v[name][at]
@@ -185,11 +192,15 @@ def large_arrays_are_updated_to_the_end(cls: Any) -> None:
 
 
 def wrong_numbers_are_named(cls: Any) -> None:
-    """Rates and decay below 0, momentum outside [0, 1), and a step without gradients are errors of one line"""
+    """Rates and decay below 0, momentum outside [0, 1), a layer unknown, a step without gradients are errors of one line"""
     layer, sgd = one_weight(cls, 1.0)
     complains(RuntimeError, "weight", "backward", of=sgd.step)
     for name, value in (("lr", -0.1), ("momentum", 1.0), ("momentum", -0.1), ("weight_decay", -1.0), ("bias_lr", -2.0)):
         complains(ValueError, name, str(value), of=partial(cls, layer, **{name: value}))
+    chain = layers.Sequential(conv1=layers.Conv2d(1, 1, 1), relu1=layers.ReLU(), fc2=layers.Linear(1, 1))
+    complains(ValueError, "'conv2'", "did you mean conv1", "fc2", of=lambda: cls(chain, rates={"conv2": 0.1}))
+    complains(ValueError, "'relu1'", of=lambda: cls(chain, rates={"relu1": 0.1}))
+    complains(ValueError, "fc2", "-1", of=lambda: cls(chain, rates={"fc2": -1.0}))
 
 
 SGD = Suite(

@@ -18,6 +18,7 @@ from tests.mutants.lrn import LOCAL_RESPONSE_NORM
 from tests.mutants.optim import SGD
 from tests.mutants.pool import AVG_POOL2D, MAX_POOL2D
 from tests.mutants.sequential import SEQUENTIAL
+from tests.mutants.spatial_norm import SPATIAL_RESPONSE_NORM
 from tests.mutants.towers import BROADCAST, EXCHANGE, GATHER, TOWERS
 
 SUBJECTS: tuple[Subject, ...] = (
@@ -26,6 +27,7 @@ SUBJECTS: tuple[Subject, ...] = (
     MAX_POOL2D,
     AVG_POOL2D,
     LOCAL_RESPONSE_NORM,
+    SPATIAL_RESPONSE_NORM,
     RELU,
     TANH,
     SIGMOID,

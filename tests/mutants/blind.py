@@ -30,6 +30,7 @@ from tests.strategies import (
     ReLUCase,
     SequentialCase,
     SigmoidCase,
+    SpatialNormCase,
     TanhCase,
 )
 
@@ -62,6 +63,7 @@ LRN = tuple(
     LRNCase(shape=(2, 6, 1, 2), size=size, alpha=0.5, beta=0.75, k=2.0, alpha_over_size=divided, groups=groups)
     for size, divided, groups in ((5, False, 1), (4, True, 1), (3, False, 2))
 )
+SPATIAL = tuple(SpatialNormCase(shape=(1, 2, 4, 3), size=size, alpha=0.5 * size**2, beta=0.75, k=1.0) for size in (3, 2, 5))
 PAPER_LRN = (LRNCase(shape=(2, 6, 1, 2), size=5, alpha=1e-4, beta=0.75, k=2.0),)
 TOWERS: dict[str, Any] = {"widths": (2, 3), "places": ("cpu:0", "cpu:1"), "N": 2}
 
@@ -71,6 +73,7 @@ GENERAL: Cases = {
     "MaxPool2d": MAX,
     "AvgPool2d": AVG,
     "LocalResponseNorm": LRN,
+    "SpatialResponseNorm": SPATIAL,
     "ReLU": (ReLUCase(shape=(3, 4)),),
     "Tanh": (TanhCase(shape=(3, 4)),),
     "Sigmoid": (SigmoidCase(shape=(3, 4)),),

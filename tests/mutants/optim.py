@@ -143,4 +143,26 @@ SGD = layer(
         "bias_lr is applied to the weights",
         "_update",
     ),
+    Mutant(
+        "one rate for all layers",
+        '* self.rates.get(name.split(".")[0], 1.0)',
+        "",
+        "a layer's own rate is forgotten",
+        "_update",
+    ),
+    Mutant(
+        "a layer's rate for one tower only",
+        'self.rates.get(name.split(".")[0], 1.0)',
+        'self.rates.get(name.split(".")[0] if ".1." not in name else name, 1.0)',
+        "the second tower's half of a layer goes on at the rate of all others",
+        "_update",
+    ),
+    Mutant(
+        "a layer's rate outside the velocity",
+        CALL,
+        "old, own = w.copy(), self.rates.get(name.split('.')[0], 1.0); update(w, layer.grads[key], self.velocity[name], "
+        "lr / own if own else 0.0, self.momentum, 0.0 if is_bias else self.weight_decay); w -= (1 - own) * (w - old)",
+        "the step is scaled, and not the rate: the velocity is that of a layer without a rate of its own",
+        "_update",
+    ),
 )

@@ -21,7 +21,7 @@ def runs(tmp_path_factory):
     home = tmp_path_factory.mktemp("runs")
     made = [
         digits_run(home, "d1"),
-        digits_run(home, "d2", **{"learning.lr": 0.01}),
+        digits_run(home, "d2", **{"learning.seed": 1}),
         photo_run(home, "p1"),
         photo_run(home, "p2"),
     ]
@@ -130,7 +130,7 @@ def test_by_class(capsys):
 
 
 def test_data_that_are_others(capsys, runs, here):
-    text = Path("d1/recipe.toml").read_text().replace("seed = 0", "seed = 5")
+    text = Path("d1/recipe.toml").read_text().replace('set = "digits"', 'set = "digits"\nsplit_seed = 5')
     copy = here / "other"
     copy.mkdir()
     (copy / "recipe.toml").write_text(text)
