@@ -24,7 +24,7 @@ class SGD:
 
     step() uses the gradients of the last backward pass. `lr`, `bias_lr` and `rates` may be changed between steps. bias_lr: the
     biases' own rate as a factor of lr (the 2012 code: 2). rates: the same for whole layers, in all towers: {"conv1": 0.1}; at 0
-    a layer learns nothing more (what is left of its velocity runs out). ValueError for a name that no layer with parameters has.
+    a layer learns nothing more (what is left of its velocity runs out). ValueError: a name that no layer with parameters has.
     """
 
     def __init__(
