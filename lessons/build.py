@@ -283,6 +283,15 @@ def check_open(made: Notebook, name: str) -> None:
             raise Trouble(f"{name}, cell {n}: the open exercise is judged: {first_line(shown)}")
 
 
+def check_solved(made: Notebook, name: str) -> None:
+    """In an executed solved notebook, no check says that our own solution is wrong, or that it is not written."""
+    for n, cell in enumerate(made.cells, 1):
+        if cell.cell_type == "code" and "exercise" in cell.metadata.get("tags", []):
+            shown = text_of(cell.outputs)
+            if re.search(r"is not right yet|not written yet", shown):
+                raise Trouble(f"{name}, cell {n}: the solution is refused: {first_line(shown)}")
+
+
 def text_of(outputs: list[Any]) -> str:
     """All that a cell shows, as text."""
     said = [output.get("text", "") or output.get("data", {}).get("text/plain", "") for output in outputs]
@@ -337,6 +346,7 @@ def build(lesson: Lesson) -> str:
     """Write both notebooks; returns a line for the screen."""
     learner, made = lesson.make("learner"), lesson.make("solved")
     seconds = execute(made, f"{lesson.name} (solved)")
+    check_solved(made, f"{lesson.name} (solved)")
     lesson.path("solved").parent.mkdir(exist_ok=True)
     for kind, text in (("learner", written(learner)), ("solved", written(tidy(made, lesson.name)))):
         lesson.path(kind).write_text(text, encoding="utf-8")  # type: ignore[arg-type]
@@ -356,6 +366,7 @@ def check(lesson: Lesson) -> str:
         made = lesson.make(kind)
         took[kind] = execute(made, f"{lesson.name} ({kind})")
         if kind == "solved":
+            check_solved(made, f"{lesson.name} (solved)")
             tidy(made, lesson.name)
         else:
             check_open(made, f"{lesson.name} (learner's copy)")

@@ -98,7 +98,7 @@ def learn(session: Session) -> int:
 
 def traced(session: Session, file: str) -> int:
     """learn, with the timeline of a few steps written to `file`, and drawn, however it ends."""
-    from minialex.bench.timeline import timeline  # noqa: PLC0415  draws
+    from minialex.plots import timeline  # noqa: PLC0415  matplotlib takes a second, and not at the start
 
     with Tracer(session.net, session.optimizer, session.batches, skip=1) as tracer:
         code = learn(session)

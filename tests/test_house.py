@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "claims": {"arrays", "console", "data", "devices", "evaluation", "initial", "inside", "layers", "net", "nets", "optim"}
     | {"plots", "inherit", "recipes", "runs", "seeds", "towers", "training"},
     "inside": {"arrays", "data", "devices", "evaluation", "layers", "net", "optim", "seeds", "towers"},
-    "plots": {"arrays", "training"},
+    "plots": {"arrays", "trace", "training"},
     "training": {"arrays", "data", "evaluation", "layers", "net", "optim", "seeds"},
 }
 

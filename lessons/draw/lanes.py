@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from io import BytesIO
 
-from minialex.bench.timeline import timeline
+from minialex.plots.timeline import timeline
 from minialex.trace import Span
 
 __all__ = ["step_lanes"]

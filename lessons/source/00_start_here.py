@@ -81,15 +81,16 @@ draw.towers(net, batch_size=64)
 
 # %% [markdown]
 # Read it from top to bottom. The picture goes to both towers. Each makes its own **maps** of it (a map is again a picture: it
-# says where in the image something was found). At `conv3` the arrows cross: there each tower sees the maps of both. In
-# between, neither knows what the other does. The table says the same in numbers; 80,714 of them have to be learned.
+# says where in the image something was found). At `conv3` and at `fc4` the arrows cross: there each tower sees what both have
+# made. In between, neither knows what the other does. At the very end, `fc5` is on one device only, reads what both have
+# made, and gives the scores. The table says the same in numbers. There are 80,714 parameters to be learned:
 
 # %%
 print(net.summary(batch_size=64))
 
 # %% [markdown]
 # You need not understand the names in it: `Conv2d` is lessons 3 and 4, `MaxPool2d` 5, `LocalResponseNorm` 6, `Dropout` 7,
-# `Exchange` and `Gather` 10, `Linear` the next one, and `ReLU` the one after.
+# `Exchange` and `Gather` 10, `Linear` the next one (the picture calls it *full*), and `ReLU` the one after.
 #
 # ## What does it say before it has learned anything?
 #
@@ -278,7 +279,7 @@ draw.towers(big)
 # %% [markdown]
 # It has the same kinds of layer as the little net, only more of them and wider. It takes photos of 224 × 224 pixels in three
 # colours. At `conv3`, `fc6`, `fc7` and `fc8` the towers see each other. Training it on the 1.2 million photos of the paper
-# took the authors five to six days on two cards; you will train it in lesson 11 on a few photos, and see it learn.
+# took the authors five to six days on two cards; you will train it in lesson 11 on pieces of two photos, and see it learn.
 #
 # | lesson | you build | and find out |
 # |---|---|---|
@@ -355,4 +356,4 @@ draw.towers(big)
 #
 # </details>
 #
-# **Next:** lesson 1, where you write the layer, the loss and the gradient that you have just used.
+# **Next:** [lesson 1](01_linear_softmax.ipynb), where you write the layer, the loss and the gradient that you have just used.

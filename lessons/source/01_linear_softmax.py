@@ -689,4 +689,5 @@ print("all equal")
 #
 # </details>
 #
-# **Next:** lesson 2. One linear layer on top of another is still one linear layer. Something must come in between.
+# **Next:** [lesson 2](02_relu_or_tanh.ipynb). One linear layer on top of another is still one linear layer. Something must
+# come in between.

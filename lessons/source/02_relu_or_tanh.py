@@ -188,7 +188,7 @@ for name, function in {"ReLU": relu_forward, "tanh": np.tanh}.items():
 # Digits are easier than photos, so we ask for 5% instead of 25%.
 #
 # (Three names in the next cell: `Sequential` runs layers one after the other. `std` says how large the random weights are at
-# the start, their standard deviation. `SGD` is the rule that moves the weights; both are the subject of lesson 8.)
+# the start, their standard deviation. `SGD` is the rule that moves the weights. The last two are the subject of lesson 8.)
 
 # %%
 centred = (data.train.images - data.mean).astype(np.float32)  # as stored: 0..16, minus the mean image
@@ -475,4 +475,4 @@ print("all equal")
 #
 # </details>
 #
-# **Next:** lesson 3, convolution: a linear layer that knows which pixels are neighbours.
+# **Next:** [lesson 3](03_convolution.ipynb), convolution: a linear layer that knows which pixels are neighbours.

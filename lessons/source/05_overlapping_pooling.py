@@ -596,4 +596,4 @@ for _ in range(3):
 #
 # </details>
 #
-# Next: [lesson 6](06_response_normalisation.ipynb), the layer of AlexNet whose gradient nearly nobody checks properly.
+# **Next:** [lesson 6](06_response_normalisation.ipynb), the layer of AlexNet whose gradient nearly nobody checks properly.

@@ -538,4 +538,4 @@ assert not np.allclose(other, y, rtol=0.1)
 #
 # </details>
 #
-# Next: [lesson 7](07_dropout.ipynb), a layer that is random on purpose.
+# **Next:** [lesson 7](07_dropout.ipynb), a layer that is random on purpose.

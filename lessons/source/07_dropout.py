@@ -466,7 +466,7 @@ for name, way in ways.items():
 #
 # <details><summary>Answer</summary>
 #
-# The paper uses it where most of the parameters are: 58.6 of the 61 million sit in the three full layers. A convolution
+# The paper uses it where most of the parameters are: 58.6 of the 61 million sit in the three linear layers. A convolution
 # shares one kernel among all places of all images, so it has far more to learn from for each of its weights. (Others have
 # tried it there since, with small effects.)
 #
@@ -499,4 +499,4 @@ for name, way in ways.items():
 #
 # </details>
 #
-# Next: [lesson 8](08_learning.ipynb): momentum, weight decay, and why a net gets stuck.
+# **Next:** [lesson 8](08_learning.ipynb): momentum, weight decay, and why a net gets stuck.

@@ -661,4 +661,4 @@ print("all equal")
 #
 # </details>
 #
-# **Next:** lesson 9, where one photo becomes two thousand.
+# **Next:** [lesson 9](09_data.ipynb), where one photo becomes two thousand.

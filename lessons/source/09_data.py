@@ -163,7 +163,7 @@ for name, pixels in (("pixels as they are", flower), ("less the mean image", flo
     print(f"{name}: the share of each neuron's gradients that are positive:", (dw > 0).mean(axis=1).round(2))
 
 # %% [markdown]
-# (The shares are not quite 0 and 1 in the first line because some pixels are exactly 0. A gradient of 0 has no sign.)
+# (One share in the first line is 0.95 rather than 1, because some pixels are exactly 0. A gradient of 0 has no sign.)
 #
 # The mean image is the mean over all training photos, pixel by pixel. Here is ours:
 
@@ -500,7 +500,7 @@ print(
 #
 # </details>
 #
-# **2.** A friend's net gets 90% of its training images right, and 10% of the test images: as many as if it guessed. In training it sees `image - mean`. What would you look at first?
+# **2.** A friend's net of ten classes gets 90% of its training images right, and 10% of the test images: as many as if it guessed. In training it sees `image - mean`. What would you look at first?
 #
 # <details><summary>Answer</summary>
 #

@@ -9,7 +9,8 @@
 # one device, where do you cut it, and what does the cut cost?**
 #
 # There is no need for two graphics cards here. minialex has *virtual devices*: `cpu:0` and `cpu:1` are two workers on your own processor. Each has a thread of its own, and
-# its own arrays, and is not supposed to touch the other's. If you do have two GPUs, write `"0,1"` in the next cell. Nothing else changes.
+# its own arrays, and is not supposed to touch the other's. If you do have two GPUs: in a program of your own you write `"0,1"` in place of
+# `"cpu,cpu"`, and nothing else changes. (This notebook stays with the virtual ones. It does things wrong on purpose that real ones would not let pass.)
 
 # %%
 import threading

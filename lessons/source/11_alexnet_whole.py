@@ -424,11 +424,11 @@ draw.photo_row(list(test_windows[:12] + mean), [f"temple {a:.0%}, flower {b:.0%}
 #
 # </details>
 #
-# **2.** Why does `conv3` have twice as many weights as `conv4` has to start with, though both have 384 kernels of 3 x 3? (The table says 885,120 and 663,936: not quite twice. Why?)
+# **2.** `conv3` and `conv4` both have 384 kernels of 3 x 3. But those of `conv3` read the maps of both towers, and those of `conv4` of one only. Then why has `conv3` not twice as many weights? (The table says 885,120 and 663,936.)
 #
 # <details><summary>Answer</summary>
 #
-# It would be twice if both read the same. `conv3` reads the maps of both towers, 256. `conv4` reads its own tower's, 192. $256/192 = 4/3$, and indeed $885{,}120 / 663{,}936 \approx 4/3$. The question was a trap: always ask what a kernel *reads*.
+# Because the two do not read the same maps. `conv3` reads those of `pool2`, from both towers: $2 \cdot 128 = 256$. `conv4` reads those of `conv3`, from its own tower: 192, which is half of 384, not of 256. $256/192 = 4/3$, and indeed $885{,}120 / 663{,}936 \approx 4/3$. Always ask what a kernel *reads*.
 #
 # </details>
 #

@@ -176,7 +176,7 @@ check.nearest(nearest)
 # $$\|a - b\|^2 = \|a\|^2 - 2\, a \cdot b + \|b\|^2$$
 #
 # Without it, the differences of $Q$ questions and $N$ pictures are a block of $Q \times N \times D$ numbers. For
-# AlexNet's 1.2 million photos and a thousand questions that would be 5 trillion.
+# AlexNet's 1.2 million photos and a thousand questions that would be 5 million million.
 
 # %%
 a, b = rng.standard_normal((5, 128)), rng.standard_normal((7, 128))
@@ -383,4 +383,4 @@ for name, answers in {
 #
 # </details>
 #
-# Next: [lesson 13](13_was_each_idea_needed.ipynb): take the ideas out again, one by one.
+# **Next:** [lesson 13](13_was_each_idea_needed.ipynb): take the ideas out again, one by one.

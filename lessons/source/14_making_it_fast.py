@@ -43,7 +43,8 @@ def random_maps(N, C, H, W):
 #
 # Timing is an experiment, and most people do it wrong. Four habits:
 #
-# - **Warm up.** The first call finds cold caches and fresh memory. Do not count it.
+# - **Warm up.** The first call finds memory that was never touched, and nothing of its own in the processor's *caches*
+#   (small, fast memories, which keep what was used last). Do not count it.
 # - **Repeat, and take the least.** Whatever disturbs a measurement (another program, the machine's own housekeeping)
 #   makes it longer, never shorter.
 # - **Take turns.** To compare A and B, measure A B A B A B, not A A A B B B: a machine that grows warm slows down.
@@ -136,7 +137,7 @@ draw.roofline(peak, bandwidth, points)
 #   the cache. That is what "blocks" are about, below. (A point *above* the slope found its numbers in the cache. One
 #   far below it moves more than it must: it goes over the numbers several times, or asks the system for fresh memory
 #   at each call.)
-# - The full layer fc7 with one picture moves 34 MB of weights, to use each of them once. With 128 pictures, the same
+# - The linear layer fc7 with one picture moves 34 MB of weights, to use each of them once. With 128 pictures, the same
 #   weights serve 128 times. **That is why one trains with batches.**
 # - Convolutions stand on the right: each weight serves at hundreds of places. They come nearest to the roof. What is
 #   missing is mostly im2col: time spent on copying.
@@ -471,11 +472,11 @@ print(f"the product alone, at the peak rate measured above: {1000 * product:.2f}
 #
 # <details><summary>1. You buy a processor that computes twice as fast, with the same memory. Which layers gain?</summary>
 #
-# Those under the flat part of the roof: convolutions, and full layers with large batches. ReLU and normalisation gain
-# nothing.
+# Those under the flat part of the roof: convolutions, and linear layers with large batches. ReLU and normalisation
+# gain nothing.
 # </details>
 #
-# <details><summary>2. Why is a full layer slow with one picture, though it has few operations?</summary>
+# <details><summary>2. Why is a linear layer slow with one picture, though it has few operations?</summary>
 #
 # It has to fetch every weight to use it once: half an operation for each byte.
 # </details>

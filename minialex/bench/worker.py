@@ -59,7 +59,7 @@ class Worker:
         if file is not None:
             write_trace(spans, file)
         if picture is not None:
-            from minialex.bench.timeline import timeline  # noqa: PLC0415  matplotlib takes a second
+            from minialex.plots.timeline import timeline  # noqa: PLC0415  matplotlib takes a second
 
             timeline(spans).savefig(picture)
         return {"spans": len(spans)}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from minialex.claims.ablation import ablation
 from minialex.claims.base import LONGER, STILL
 from minialex.claims.claim import Claim
-from minialex.claims.dropout import gaps
+from minialex.claims.dropout import gap
 from minialex.claims.judge import verdict
 from minialex.claims.rows import Row, column
 
@@ -17,7 +17,8 @@ PLAIN, MOVED, COLOURED = "neither", "windows, mirrors", "and colours"
 def conclude(rows: Sequence[Row]) -> str:
     """Each step against the one before, and the overfitting."""
     plain, moved, coloured = (column(rows, "test_error", variant=name) for name in (PLAIN, MOVED, COLOURED))
-    return f"{verdict('windows and mirrors', plain, moved)} {verdict('colours', moved, coloured)} {gaps(rows)}"
+    overfitting = verdict("With windows and mirrors the gap to the training error", gap(rows, PLAIN), gap(rows, MOVED))
+    return f"{verdict('windows and mirrors', plain, moved)} {verdict('colours', moved, coloured)} {overfitting}"
 
 
 CLAIM = Claim(

@@ -7,16 +7,21 @@ from collections.abc import Sequence
 from minialex.claims.ablation import ablation, against_first
 from minialex.claims.base import STILL
 from minialex.claims.claim import Claim
-from minialex.claims.rows import Row, column, mean_and_spread, variants
+from minialex.claims.judge import verdict
+from minialex.claims.rows import Row, column, variants
 
 
-def gaps(rows: Sequence[Row]) -> str:
-    """How much larger the test error is than the training error, for each variant: the overfitting."""
-    said = []
-    for name in variants(rows):
-        train, test = (column(rows, which, variant=name) for which in ("train_error", "test_error"))
-        said.append(f"{mean_and_spread((test[s] - train[s] for s in test), percent=True).removesuffix(' %')} {name}")
-    return f"Test less training error, in points: {', '.join(said)}."
+def conclude(rows: Sequence[Row]) -> str:
+    """What dropout does to the test error, and to the overfitting."""
+    first, other = variants(rows)
+    overfitting = verdict("The gap between test and training error", gap(rows, other), gap(rows, first))
+    return f"{against_first('dropout')(rows)} {overfitting}"
+
+
+def gap(rows: Sequence[Row], variant: str) -> dict[str, float]:
+    """seed -> how much larger the test error is than the training error."""
+    train, test = (column(rows, which, variant=variant) for which in ("train_error", "test_error"))
+    return {seed: test[seed] - train[seed] for seed in test}
 
 
 CLAIM = Claim(
@@ -28,7 +33,7 @@ CLAIM = Claim(
     run=ablation(
         "dropout",
         "dropout in the hidden full layers, on the same windows again and again",
-        lambda rows: f"{against_first('dropout')(rows)} {gaps(rows)}",
+        conclude,
         STILL.but("with dropout"),
         STILL.but("without dropout", options={"dropout": 0.0}),
         train=True,

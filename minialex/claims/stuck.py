@@ -47,7 +47,7 @@ LAST = 20  # steps whose mean loss says whether a net is stuck
 POWER = 4  # iterations for the sharpness
 MANY = 1000  # the paper's classes
 NEAR = 0.97  # of ln(classes)
-DYING = 0.05  # a layer with fewer units above 0 than this lets next to no gradient through
+DEAD = 0.01  # a layer with fewer units above 0 than this lets next to no gradient through
 BRINK = 0.7  # of the largest rate: other batches are sharper, and the measured curvature is a lower bound
 DEAF = 0.05  # a start whose logits are decided by the image to less than this is worth a word
 
@@ -212,7 +212,7 @@ def outcome(row: Row) -> str:
     """What became of a start: one word, or a few."""
     if number(row, "last_loss") < NEAR * log(number(row, "classes")):
         return "learns"
-    return "is stuck" if not number(row, "active_after") >= DYING else "has learned nothing yet"
+    return "is stuck" if not number(row, "active_after") >= DEAD else "has learned nothing yet"
 
 
 def conclude(rows: Sequence[Row]) -> str:
@@ -223,8 +223,9 @@ def conclude(rows: Sequence[Row]) -> str:
         mine = [row for row in rows if row["variant"] == name]
         ends = Counter(map(outcome, mine)).most_common()
         words = ends[0][0] if len(ends) == 1 else " and ".join(f"{count} of {len(mine)} {end}" for end, count in ends)
-        active = fmean(number(row, "active_after") for row in mine)
-        said.append(f"{name} {words}, with {active:.0%} of the units above 0 in its weakest layer ({foretold(mine)})")
+        active, worst = (fmean(number(row, what) for row in mine) for what in ("active_after", "worst_loss"))
+        went = f"loss up to {worst:.1f}, {active:.0%} of the units above 0 in the weakest layer"
+        said.append(f"{name} {words} ({went}; {foretold(mine)})")
     many = fmean(number(row, "largest_lr_1000") for row in rows if row["variant"] == rows[0]["variant"])
     return f"After {steps} steps: {'; '.join(said)}. With {MANY} classes the first of these starts would allow lr {many:.2g}."
 

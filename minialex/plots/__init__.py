@@ -10,6 +10,7 @@ from minialex.plots.learning import curves
 from minialex.plots.maps import activations, exchange
 from minialex.plots.sizes import weight_sizes
 from minialex.plots.style import BLUE, BLUE_TINT, DPI, GREEN, GREY, GROUND, INK, ORANGE, ORANGE_TINT
+from minialex.plots.timeline import timeline
 from minialex.plots.units import busy_units
 from minialex.plots.where import where_it_looks
 
@@ -31,6 +32,7 @@ __all__ = [
     "predictions",
     "short",
     "tile",
+    "timeline",
     "weight_sizes",
     "where_it_looks",
 ]

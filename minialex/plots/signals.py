@@ -75,7 +75,10 @@ def _losses(axes: Axes, losses: Mapping[str, Sequence[Sequence[float]]], colours
             line: dict[str, Any] = {"color": colours[name], "linewidth": 1.4 if n == 0 else 0.7, "alpha": 1 if n == 0 else 0.5}
             axes.plot(range(1, len(run) + 1), _smooth(run), label=name if n == 0 else None, **line)
     axes.axhline(nothing, color=INK, linestyle="--", linewidth=1)
-    axes.text(0.99, nothing, f"ln({classes}) = {nothing:.3f}: knows nothing", transform=axes.get_yaxis_transform(), **NOTE)
+    words: dict[str, Any] = NOTE | {"va": "top", "bbox": {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}}
+    axes.text(
+        0.99, 0.93 * nothing, f"ln({classes}) = {nothing:.3f}: knows nothing", transform=axes.get_yaxis_transform(), **words
+    )
     axes.set_ylim(0, min(4 * nothing, 1.1 * max(max(_smooth(run)) for runs in losses.values() for run in runs)))
     frame(axes, "loss of the first steps (mean of five)", "nats", "step")
     axes.legend(loc="upper right", **BOX)

@@ -32,8 +32,17 @@ def test_every_other_variant_has_its_sentence():
 
 
 def test_dropout_tells_the_gap():
-    said = dropout.CLAIM.report(planted(0.03)) and dropout.gaps(planted(0.03))
-    assert said == "Test less training error, in points: 10.0 ± 0.0 with, 10.0 ± 0.0 without."
+    """The test errors are alike, the gaps are not."""
+    rows = planted(0.0)
+    for row in rows:
+        row["train_error"] = str(float(row["test_error"]) - (0.1 if row["variant"] == "with" else 0.25))
+    said = dropout.conclude(rows)
+    assert said.startswith("dropout: 0.0 points")
+    assert "not seen" in said
+    assert (
+        "The gap between test and training error: -15.0 points (95% interval -15.0 to -15.0, 3 seeds): the effect is seen."
+        in said
+    )
 
 
 def test_augmentation_compares_each_step_with_the_one_before():

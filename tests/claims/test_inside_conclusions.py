@@ -95,8 +95,9 @@ def starts(**changes):
 
 def test_what_became_of_a_start():
     said = stuck.conclude(starts())
-    assert "high is stuck, with 0% of the units above 0 in its weakest layer (too sharp: the start allows lr 0.005)" in said
-    assert "low learns, with 40% of the units" in said
+    went = "loss up to 9.0, 0% of the units above 0 in the weakest layer; too sharp: the start allows lr 0.005"
+    assert f"high is stuck ({went})" in said
+    assert "low learns (loss up to 4.0, 40% of the units" in said
     assert "With 1000 classes the first of these starts would allow lr 0.2" in said
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from minialex.claims import CLAIMS
-from minialex.claims.publish import DOCS, PAGE, PICTURES, PublishError, filled, publish, update
+from minialex.claims.publish import DOCS, NOT_YET, PAGE, PICTURES, PublishError, filled, publish, update
 from tests.claims.planted import planted
 
 HEAD = "# Page\n\ntext\n\n<!-- lrn -->\nold\n<!-- end -->\n\nmore\n"
@@ -90,3 +92,13 @@ def test_pictures_are_there_and_small():
     for picture in (DOCS / PICTURES).glob("*.png"):
         assert picture.stat().st_size <= 150_000
         assert f"{PICTURES}/{picture.name}" in page
+
+
+def test_the_page_shows_no_picture_that_is_not_there():
+    page = (DOCS / PAGE).read_text(encoding="utf-8")
+    for name in CLAIMS:
+        section = page.split(f"## {name}\n")[1].split("\n## ")[0]
+        if NOT_YET not in section:
+            shown = re.findall(r"\((pictures/[^)]+)\)", section)
+            assert shown
+            assert all((DOCS / picture).exists() for picture in shown)

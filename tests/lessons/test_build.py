@@ -295,3 +295,10 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 def test_every_notebook_is_what_its_source_says(lesson: Lesson, kind: build.Kind) -> None:
     """python -m lessons.build --check runs them, too; here they are only compared."""
     build.compare(lesson, kind)
+
+
+def test_a_solution_that_is_refused_is_caught(tmp_path: Path) -> None:
+    wrong = write(tmp_path, SOURCE.replace("np.maximum(x, 0)", "np.abs(x)"))
+    with pytest.raises(Trouble, match=r"02_relu \(solved\), cell 3: the solution is refused: .*relu_forward is not right yet"):
+        build.build(wrong)
+    assert not wrong.path("solved").exists()
