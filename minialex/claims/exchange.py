@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from minialex.claims import figures
-from minialex.claims.ablation import against_first, results
+from minialex.claims.ablation import results
 from minialex.claims.base import SMALL_ALEXNET, sized
 from minialex.claims.bench import Bench
 from minialex.claims.claim import Claim
+from minialex.claims.judge import verdict
 from minialex.claims.learn import Learned
 from minialex.claims.nets import MAKERS
 from minialex.claims.rows import Row, column, markdown, mean_and_spread, number, variants
@@ -20,9 +21,9 @@ BATCH = 128
 ALONE = {"exchange3": False}
 COMPARED = (
     SMALL_ALEXNET.but("both towers"),
-    SMALL_ALEXNET.but("own tower", options=ALONE),
+    SMALL_ALEXNET.but("its own only", options=ALONE),
     # as configuration 150 has it: conv2 a quarter wider, for what conv3 no longer gets from the other tower
-    SMALL_ALEXNET.but("own tower, conv2 wider", options=ALONE | {"maps": (12, 30, 36, 36, 24)}),
+    SMALL_ALEXNET.but("its own only, conv2 wider", options=ALONE | {"maps": (12, 30, 36, 36, 24)}),
 )
 
 
@@ -61,8 +62,9 @@ def crossing(learned: Learned) -> tuple[int, int]:
 
 def conclude(rows: Sequence[Row]) -> str:
     """The exchange's effect, and its price."""
-    said = against_first("conv3 that sees both towers, against")(rows)
-    both, *_ = variants(rows)
+    both, *others = variants(rows)
+    errors = {name: column(rows, "test_error", variant=name) for name in (both, *others)}
+    said = " ".join(verdict(f"conv3 that sees {both}, not {name}", errors[name], errors[both]) for name in others)
     conv3, every = (next(iter(column(rows, name, variant=both).values())) for name in ("conv3_bytes", "all_bytes"))
     return f"{said} conv3's share of what crosses is {conv3 / every:.0%}."
 

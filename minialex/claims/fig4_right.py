@@ -73,10 +73,11 @@ def conclude(rows: Sequence[Row]) -> str:
     """How many neighbours are of the query's class, and whether the vectors find more."""
     vectors, pixels = (column(rows, "same_class", variant=name) for name in (VECTORS, PIXELS))
     found = difference(pixels, vectors)
+    outcome = "nothing is concluded" if not found.seen else f"the {'effect' if found.mean > 0 else 'opposite'} is seen"
     by_vector, by_pixels = (mean_and_spread(values.values()) for values in (vectors, pixels))
     return (
         f"Of the six nearest training images {by_vector} are of the query's class in the last hidden layer, {by_pixels} by "
-        f"pixels: {found.interval()}, {'the effect is seen' if found.seen and found.mean > 0 else 'nothing is concluded'}."
+        f"pixels: {found.interval()}, {outcome}."
     )
 
 

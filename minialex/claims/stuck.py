@@ -42,7 +42,8 @@ from minialex.runs.build import with_biases
 from minialex.seeds import generator
 
 SIDE = 224
-STEPS, QUICK_STEPS, BATCH = 60, 100, 16
+STEPS, QUICK_STEPS = 60, 120
+BATCH, QUICK_BATCH = 16, 32
 LAST = 20  # steps whose mean loss says whether a net is stuck
 POWER = 4  # iterations for the sharpness
 MANY = 1000  # the paper's classes
@@ -92,7 +93,7 @@ def run(bench: Bench) -> str:
 def _run(bench: Bench, setting: Setting, seed: int, source: Source) -> None:
     net, prepare = net_of(bench, setting, seed, source), shown(source, bench.quick)
     classes, steps = net.num_classes, QUICK_STEPS if bench.quick else STEPS
-    batches = batches_of(source, prepare, seed)
+    batches = batches_of(source, prepare, seed, QUICK_BATCH if bench.quick else BATCH)
     first = next(batches)
     curvature = sharpness(net, *first, iterations=POWER)
     with_many = sharpness(net_of(bench, setting, seed, source, MANY), *first, iterations=POWER)
@@ -151,10 +152,10 @@ def shown(source: Source, quick: bool) -> Callable[[Array], Array]:
     return lambda images: view(images).repeat(times, axis=2).repeat(times, axis=3)[:, :, :SIDE, :SIDE]
 
 
-def batches_of(source: Source, prepare: Callable[[Array], Array], seed: int) -> Iterator[tuple[Array, Array]]:
+def batches_of(source: Source, prepare: Callable[[Array], Array], seed: int, batch_size: int) -> Iterator[tuple[Array, Array]]:
     """Training images and labels, epoch after epoch in new orders, without end."""
     train, rng = source.dataset.train, generator(seed, "order of the stuck net's batches")
-    size = min(BATCH, len(train))
+    size = min(batch_size, len(train))
     while True:
         order = rng.permutation(len(train))
         for start in range(0, len(order) - size + 1, size):

@@ -11,7 +11,8 @@ u = a + top - i, v = b + left - j. Summed over all the places that it has a part
 
 which is a convolution of dy, padded by p above and q at the left, with the kernels turned by 180 degrees and the roles of
 o and c exchanged. It takes as many multiplications as dX = dY W, but it copies dy's patches, in long runs, where col2im
-adds up patches of x; and a copy is several times as fast as a sum, which reads what it adds to.
+adds up patches of x; and a copy is several times as fast as a sum, which reads what it adds to. Where o has more values than c
+there is more to copy than there was to add, and nothing is gained: conv2 of the paper's net (48 to 128 maps) was slower so.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from minialex.layers.im2col import im2col, pad_channels_last
 
 
 class Conv2d(columns.Conv2d):
-    """The plain Conv2d, with dx as above on a CPU, where the stride is 1 and the padding less than the kernel."""
+    """The plain Conv2d, with dx as above on a CPU; where the stride is 1, the padding less than the kernel, and O at most C."""
 
     def backward(self, dy: Array) -> Array:
         x = self._recall()
@@ -64,4 +65,5 @@ class Conv2d(columns.Conv2d):
     def _turns(self, x: Array) -> bool:
         (kH, kW), (top, bottom, left, right) = self.kernel_size, self.padding
         fits = max(top, bottom) < kH and max(left, right) < kW
-        return self.stride == (1, 1) and fits and array_module(x) is np
+        pays = self.out_channels <= self.in_channels
+        return self.stride == (1, 1) and fits and pays and array_module(x) is np
