@@ -296,7 +296,7 @@ net = alexnet(devices, num_classes=2, dropout=0.0)
 paper_start = net.state_dict()
 
 
-def learn(start, lr, steps=14, batch_size=8):
+def learn(start, lr, steps=12, batch_size=8):
     """The losses of the first steps from this start; the net is left as it is then."""
     net.load_state_dict(start)
     loss, optimizer, rng, losses = SoftmaxCrossEntropy(), SGD(net, lr=lr), np.random.default_rng(0), []
@@ -382,7 +382,7 @@ draw.lines(
 )
 
 # %% [markdown]
-# (The first curve is cut off at 3.) It learns, within fourteen steps of eight windows. Let us see what it says of windows that it has never seen:
+# (The first curve is cut off at 3.) It learns, within a dozen steps of eight windows. Let us see what it says of windows that it has never seen:
 
 # %%
 logits = net.forward(test_windows[:12])

@@ -147,7 +147,8 @@ class Page:
     def __init__(self, browser: Any, lab: str, name: str, scheme: str = "light") -> None:
         self.page = browser.new_page(viewport={"width": 1300, "height": 1000}, color_scheme=scheme)
         self.page.set_default_timeout(1000 * PATIENCE)
-        self.page.goto(f"{lab}/lab/tree/{name}.ipynb?token={TOKEN}")
+        # a workspace of its own, or JupyterLab opens what the last test had open as well, and that may be in front
+        self.page.goto(f"{lab}/lab/workspaces/{name}/tree/{name}.ipynb?token={TOKEN}")
         self.page.wait_for_selector(".jp-Notebook .jp-Cell")
         self.page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel")
 
