@@ -366,7 +366,7 @@ draw.through_the_net(curves, "share that depends on the photo")
 # %% [markdown]
 # With the paper's start the photo fades from layer to layer. At the end the logits are the same for both photos, to about one per cent. The net is nearly **asleep**, as lesson 8 called it: the small weights make everything smaller, and the biases of 1 drown what is left. And
 # those biases make all hidden neurons speak loudly about *nothing*, so that each step at this learning rate overshoots. Once the net has been thrown about like that, neurons fall silent: they give 0 for every window. Look at the shares that were
-# printed above, and at `relu7`, the last one before the logits. A ReLU that gives 0 passes no gradient. So nothing below it can change any more, and the net answers the same to everything.
+# printed above, and at `relu7`, the last one before the logits. A ReLU that gives 0 passes no gradient. So hardly anything below it can change any more, and the net answers the same to everything.
 #
 # The remedies are known. The 2012 code itself starts `conv3` to `conv5` at 0.03; smaller biases, 0.1, are what many found later; and a lower learning rate. Try all three:
 
