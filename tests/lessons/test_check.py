@@ -248,7 +248,7 @@ def test_a_failure_shows_the_smallest_case() -> None:
 
     report = check.conv_backward(forgets_the_stride)
     assert any("the stride is forgotten when scattering back" in text for text in report.diagnosis)
-    assert "dW is divided by N; the loss has done that already, so dy brings it along" in report.diagnosis, "both are named"
+    assert any("is divided by N; the loss has done that already" in text for text in report.diagnosis), "both are named"
     dy, x, weight, stride, _ = report.arguments
     assert max(dy.size, x.size, weight.size) <= 12
     assert (x == np.round(x)).all(), "whole numbers, to be followed by hand"
