@@ -6,9 +6,6 @@ A thin layer over minialex.inside and minialex.plots: it opens the run, reads th
 from __future__ import annotations
 
 import argparse
-import signal
-import sys
-import warnings
 from collections.abc import Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -17,19 +14,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minialex.arrays import Array
-from minialex.checkpoint import CheckpointError
 from minialex.console import Parser, Refused, one_of, whole
-from minialex.data.errors import BadPicture, DataError, printable
+from minialex.data.errors import BadPicture, printable
 from minialex.data.query import read_query
-from minialex.devices import DeviceError
 from minialex.evaluation import BATCH_SIZE, softmax
+from minialex.frame import answer, complain, start
 from minialex.inside import exchanges, occlusion, outputs, pixel_gradient, units
 from minialex.net import Net
 from minialex.newfile import check_new, numbered, write_new
-from minialex.opened import CHECKPOINTS, Opened, RunError, open_runs
+from minialex.opened import CHECKPOINTS, Opened, open_runs
 from minialex.runs.folder import SIZES
 from minialex.runs.sizes import Size, read_sizes
 
+SCRIPT = "look_inside.py"
 FOLDER = "inside"
 SHOWN = 1000  # images for which it is counted how often a unit fires
 
@@ -55,14 +52,7 @@ class Shown(NamedTuple):
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 well, 1 some pictures could not be read, 2 it cannot be done as asked, 130 Ctrl-C."""
     flags = parser().parse_args(arguments)
-    try:
-        return look(flags)
-    except (Refused, RunError, DataError, CheckpointError, DeviceError) as refusal:
-        return complain(str(refusal), 2)
-    except MemoryError:
-        return complain("there is not enough memory for this net", 2)
-    except KeyboardInterrupt:
-        return complain("stopped", 130)
+    return answer(SCRIPT, lambda: look(flags), "there is not enough memory for this net")
 
 
 def look(flags: argparse.Namespace) -> int:
@@ -145,7 +135,7 @@ def read_all(paths: Sequence[str], run: Opened) -> tuple[list[Shown], int]:
         try:
             query = read_query(path, run.source.dataset)
         except BadPicture as error:
-            complain(str(error), 1)
+            complain(SCRIPT, str(error), 1)
             bad += 1
             continue
         stem = (
@@ -219,14 +209,5 @@ def parser() -> Parser:
     return top
 
 
-def complain(message: str, code: int) -> int:
-    print(f"look_inside.py: {message}", file=sys.stderr)
-    return code
-
-
 if __name__ == "__main__":
-    if hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # whoever reads no further, as head does, ends this quietly
-    warnings.filterwarnings("ignore", category=RuntimeWarning)  # of a net that has diverged
-    warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)  # a letter that the PNG's font does not have
-    sys.exit(main())
+    start(main)
