@@ -186,14 +186,19 @@ def conv_cases(draw: DrawFn) -> ConvCase:
 
 
 @st.composite
-def small_kernel_cases(draw: DrawFn) -> ConvCase:
-    """3 x 3, stride 1, no groups: where the fast Conv2d goes its own way. Odd and even sizes, one tile to several."""
+def tiled_cases(draw: DrawFn) -> ConvCase:
+    """Kernels of 2 to 5 pixels a stride, images of one tile and of several, which need not end where a tile does."""
+    groups, stride = draw(st.sampled_from([1, 1, 1, 2])), draw(st.sampled_from([1, 1, 1, 2, (1, 2), (3, 1)]))
+    kernel = tuple(draw(st.integers(s + 1, min(5 * s, 6))) for s in two(stride))
     padding = draw(paddings((2, 2)))
+    H, W = image_sizes(draw, kernel, four(padding))
     return ConvCase(
-        shape=(draw(st.integers(1, 4)), draw(st.integers(1, 3)), *image_sizes(draw, (3, 3), four(padding))),
-        out_channels=draw(st.integers(1, 3)),
-        kernel_size=draw(st.sampled_from([3, (3, 3)])),
+        shape=(draw(st.integers(1, 3)), groups * draw(st.integers(1, 2)), H + draw(st.integers(0, 4)), W),
+        out_channels=groups * draw(st.integers(1, 2)),
+        kernel_size=kernel,
+        stride=stride,
         padding=padding,
+        groups=groups,
         **memory(draw),
     )
 

@@ -26,6 +26,7 @@ from minialex.layers import (
     SoftmaxCrossEntropy,
     SpatialResponseNorm,
     Tanh,
+    fast,
 )
 from minialex.net import Net
 from minialex.nets import (
@@ -267,14 +268,20 @@ def test_two_towers_need_one_or_two_devices(build: Callable[..., Net]) -> None:
         build(parse_devices("cpu,cpu,cpu"))
 
 
-def test_the_papers_net_is_its_grouped_twin(paper_net: Net) -> None:
-    """At full width, with dropout, in float32: the same start, outputs, and gradients of all 60,965,224 parameters."""
+def test_the_papers_net_is_its_grouped_twin(paper_net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At full width, with dropout, in float32: the same start, outputs, and gradients of all 60,965,224 parameters.
+
+    The gradients without tiles: of 659,272 neurons a few always lie within a tile's rounding of their kink.
+    """
     nets = {"two towers": paper_net, "grouped": alexnet_grouped(parse_devices("cpu"))}
     agree("parameter", {which: by_group(net, net.state_dict()) for which, net in nets.items()}, 0.0)
     rng = np.random.default_rng(0)
+    images = rng.standard_normal((5, 3, 224, 224)).astype(np.float32)
+    agree("output", {which: {"logits": net.forward(images[:1], train=False)} for which, net in nets.items()}, 1e-5)
+    monkeypatch.setattr(fast.Conv2d, "pays", 0)
     dlogits = rng.standard_normal((1, 1000)).astype(np.float32)
-    for _ in range(5):  # of 659,272 neurons one may lie within rounding of its kink
-        if compare(nets, rng.standard_normal((1, 3, 224, 224)).astype(np.float32), dlogits, 1e-5, train=True):
+    for image in images:  # one neuron may lie within any rounding
+        if compare(nets, image[None], dlogits, 1e-5, train=True):
             return
     pytest.fail("for five images, two towers and the grouped net never took the same branches")
 

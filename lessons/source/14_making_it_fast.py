@@ -22,6 +22,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from lessons import check, draw
 from minialex.devices import parse_devices
 from minialex.layers import Conv2d, Linear, ReLU, fast, im2col
+from minialex.layers.fast.toom_cook import matrices
 
 rng = np.random.default_rng(14)
 cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -318,9 +319,7 @@ draw.winograd()
 # The sums of taps are made once and serve for all places, so they cost nothing. What remains are additions, which are
 # not what a convolution's time is made of.
 #
-# For pictures, do it along the rows and along the columns: tiles of 2 × 2 outputs from 4 × 4 inputs, with
-# $4 \cdot 4 = 16$ multiplications instead of $4 \cdot 9 = 36$. And the sum over the channels comes *between* the
-# products and the last additions, so each of the 16 places is a matrix product of its own.
+# Let us check it, against NumPy's own.
 
 # %%
 d, g = rng.standard_normal(4), rng.standard_normal(3)
@@ -332,6 +331,51 @@ m = [
 ]
 assert np.allclose([m[0] + m[1] + m[2], m[1] - m[2] - m[3]], np.correlate(d, g))
 
+# %% [markdown]
+# ### Where the trick comes from
+#
+# Do you know how to multiply two polynomials, say $1 + 2x$ and $3 + x + x^2$, with four multiplications instead of six?
+# The product has degree 3, so four of its values determine it. Take the values of both at $x = 0$, at $1$, at $-1$, and
+# "at infinity" (the highest coefficient); multiply them in pairs; find the polynomial that has these four values.
+# Only the step in the middle multiplies unknown numbers by unknown numbers. Now $\frac{g_0 + g_1 + g_2}{2}$ looks familiar: it
+# is half the value of $g_0 + g_1 x + g_2 x^2$ at $x = 1$, and its neighbour is that at $-1$.
+#
+# A sliding filter is such a product with its matrix transposed. In general $m$ outputs of $r$ taps take
+# $n = m + r - 1$ multiplications, at $n$ points:
+#
+# $$y = A \, \big( (G g) \odot (B d) \big)$$
+#
+# with three small matrices that follow from the points alone (`minialex/layers/fast/toom_cook.py` is half a page).
+# For two outputs of three taps:
+
+# %%
+for name, matrix in zip("AGB", matrices(2, 3), strict=True):
+    print(f"{name} =", np.array2string(matrix + 0.0, prefix=f"{name} = "))
+
+# %% [markdown]
+# (Compare with the picture: two signs have changed places, which does not change $y$.)
+#
+# For images the matrices work along the rows and along the columns: tiles of $m \times m$ outputs from $n \times n$
+# inputs, with $n^2$ multiplications instead of $m^2 r^2$. And the sum over the channels comes *between* the products and
+# the last step, so each of the $n^2$ places is a matrix product of its own. How large should a tile be? The larger, the
+# fewer multiplications. But more points are larger numbers ($2^7 = 128$), which cancel in the end, and what they have lost by
+# rounding stays lost:
+
+# %%
+print("taps  outputs  multiplications an output, in two dimensions   error in float32")
+for r, m in ((3, 1), (3, 2), (3, 4), (3, 5), (3, 6), (5, 2), (5, 4)):
+    A, G, B = (each.astype(np.float32) for each in matrices(m, r))
+    taps, inputs = random(r, 4000), random(m + r - 1, 4000)
+    outputs = A @ ((G @ taps) * (B @ inputs))
+    truth = np.array([(taps.astype(float) * inputs[i : i + r]).sum(axis=0) for i in range(m)])
+    error = np.abs(outputs - truth).max() / np.abs(truth).max()
+    print(f"{r:4} {m:7} {(m + r - 1) ** 2 / m**2:18.2f}, in place of {r * r:2}   {error:25.0e}")
+
+# %% [markdown]
+# minialex takes $n = 8$ at most, and of those tiles the ones that cost least: $m = 4$ for conv2's 5 × 5 kernels, $m = 5$ for
+# 3 × 3 on maps of 13 × 13 (three tiles of 5 cover 13 with little waste).
+
+# %%
 x = random_maps(8, 192, 13, 13)
 plain = Conv2d(192, 192, 3, padding=1, rng=rng)
 winograd = fast.Conv2d(192, 192, 3, padding=1)
@@ -347,9 +391,10 @@ for name, layer in (("plain", plain), ("Winograd", winograd)):
     print(f"conv4's half, {name:9} {1000 * taken[name]:6.1f} ms, relative error {off:.1e}")
 
 # %% [markdown]
-# There are 2.25 times fewer multiplications. The time does not shrink by as much, because the additions around them
-# have to fetch and to store their numbers: the left side of the roof again. The rounding differs, since other numbers
-# are added and subtracted, but it stays as small as float32's rounding is.
+# The products take 3.4 times fewer multiplications here. The time does not shrink by as much, because tiles have to be
+# cut, turned by $B$ and $A$, and put together: copies and small products, further to the left under the roof. And it
+# has a price: the rounding errors are some thirty times as large as the plain convolution's. That is still little beside
+# what a GPU does to the numbers when it is allowed to use TF32, which keeps ten bits of each; training does not notice.
 #
 # ## Your own im2col
 #
@@ -465,7 +510,8 @@ print(f"the product alone, at the peak rate measured above: {1000 * product:.2f}
 # - Channels last makes a patch a few long runs, and the product's result is in place.
 # - Blocks of pictures keep columns in the cache. Memory does not grow with the batch.
 # - Threads help where each piece of work is large. A tower for each core lets everything run twice.
-# - Winograd: 16 multiplications in the place of 36, for a few more additions.
+# - Winograd: a tile of 4 × 4 outputs of a 5 × 5 kernel takes 64 multiplications in the place of 400, and a little more
+#   rounding.
 # - Measure: warm up, repeat, take turns, check the result.
 #
 # ## Five questions
@@ -493,10 +539,10 @@ print(f"the product alone, at the peak rate measured above: {1000 * product:.2f}
 # smaller, into a block that is in the cache.
 # </details>
 #
-# <details><summary>5. For 5 × 5 kernels Winograd saves even more. Why does minialex not use it for conv2?</summary>
+# <details><summary>5. conv1 has 11 × 11 kernels and a stride of 4: too many points. minialex does it in tiles nevertheless. How?</summary>
 #
-# The additions around the products grow as well, and they stand on the left of the roofline. It was tried: it lost
-# more there than it gained.
+# Make every 4 × 4 pixels one, with 16 · 3 = 48 channels. Over these the stride is 1, and the kernel has 3 × 3 taps (the
+# last ones reach one pixel beyond 11, where the weights count as 0).
 # </details>
 #
 # ## The end of the path

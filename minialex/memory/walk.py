@@ -15,6 +15,7 @@ from minialex import layers
 from minialex.arrays import Shape
 from minialex.devices.cpu import cores
 from minialex.layers import Layer, Sequential, fast
+from minialex.layers.fast.tiles import Tiles
 from minialex.net import Net
 from minialex.towers import Exchange, Gather, Stage, Towers
 
@@ -60,6 +61,11 @@ class _Book:
         if self.held.get((kind, name)) != size:
             self.hold(kind, name, size)
 
+    def keep_most(self, kind: str, name: str, size: int) -> None:
+        """An array that serves many, one after the other, and is as large as the largest that they need."""
+        if size > self.held.get((kind, name), 0):
+            self.hold(kind, name, size)
+
     def need(self, size: int) -> None:
         """So much more for a moment."""
         if (now := sum(self.held.values()) + size) > self.peak:
@@ -71,8 +77,8 @@ class _Book:
 class _Rule(NamedTuple):
     """own: bytes that a layer makes and keeps for backward; x, y: whether it keeps its input and its output as well.
 
-    forward, backward: bytes that it needs for a moment, besides its input, its output and their gradients. columns: bytes of
-    the workspace that all convolutions of a GPU share and that is kept.
+    forward, backward: bytes that it needs for a moment, besides its input, its output and their gradients. rooms: bytes of
+    the workspaces, by name, which all layers of a device share and which are kept.
     """
 
     own: int = 0
@@ -80,7 +86,7 @@ class _Rule(NamedTuple):
     y: bool = False
     forward: int = 0
     backward: int = 0
-    columns: int = 0
+    rooms: dict[str, int] = {}  # noqa: RUF012  nobody writes to it
 
 
 def _rule(layer: Any, ins: Shape, outs: Shape, item: int, module: str = "numpy") -> _Rule:
@@ -94,12 +100,14 @@ def _rule(layer: Any, ins: Shape, outs: Shape, item: int, module: str = "numpy")
         case layers.Linear():
             rule = _Rule(x=True)
         case fast.MaxPool2d():  # the windows' places as int64, kept from the first step; in backward the winners', and codes
-            rule = _Rule(own=8 * prod(outs), x=True, y=True, backward=18 * prod(outs) + x)
+            rule = _Rule(x=True, y=True, backward=18 * prod(outs) + x, rooms={f"windows {outs}": 8 * prod(outs)})
         case layers.MaxPool2d():
             rule = _Rule(x=True, y=True, backward=2 * y)
-        case fast.LocalResponseNorm():  # q and r, with n - 1 numbers more for each pixel; the sums on their way
-            wide = x * (ins[1] + layer.size - 1) // ins[1]
-            rule = _Rule(own=2 * wide, x=True, y=True, forward=2 * wide, backward=3 * wide)
+        case fast.LocalResponseNorm():  # d and e; of some pixels a row with n - 1 more numbers each, and its sums
+            part = min(x, layer.piece_bytes)
+            wide, doublings = part * (ins[1] + layer.size - 1) // ins[1], layer.size.bit_length() - 1
+            rooms = {"row": wide, "sums": wide, "one": part} | {f"windows {2 << n}": wide for n in range(doublings)}
+            rule = _Rule(own=2 * x, x=True, y=True, rooms=rooms)
         case layers.LocalResponseNorm():
             rule = _Rule(own=x, x=True, y=True, forward=x, backward=3 * x)
         case layers.SpatialResponseNorm():
@@ -139,27 +147,30 @@ def _by_kernels(layer: Any, x: int, outs: Shape) -> _Rule | None:
 
 
 def _convolution(layer: layers.Conv2d, ins: Shape, outs: Shape, item: int, module: str) -> _Rule:
-    """Columns (or Winograd's tiles) of a few images, their gradient, and the filters in another order."""
+    """Columns of a few images, their gradient, and the filters in another order."""
+    if module == "numpy" and isinstance(layer, fast.Conv2d) and (tiles := layer.tiles(ins)) is not None:
+        return _in_tiles(layer, tiles, ins, item)
     (kH, kW), (N, C, H, W), (_, O, oH, oW) = layer.kernel_size, ins, outs
-    tiled = isinstance(layer, fast.Conv2d) and layer.kernel_size == (3, 3) and layer.stride == (1, 1) and layer.groups == 1
-    tiled = tiled and module == "numpy"
-    if tiled:
-        assert isinstance(layer, fast.Conv2d)
-        pixels, most, places = 16 * -(-oH // 2) * -(-oW // 2), layer.tile_bytes, 16
-    else:
-        pixels, most, places = oH * oW * kH * kW, layer.workspace_bytes[module], kH * kW
-    one = pixels * C // layer.groups * item
-    few = min(N, max(1, most // one))
+    one = oH * oW * kH * kW * C // layer.groups * item
+    few = min(N, max(1, layer.workspace_bytes[module] // one))
     images = item * few * C * (H + 4) * (W + 4)
-    weights = item * places * layer.in_channels // layer.groups * O
+    weights = item * kH * kW * C // layer.groups * O
     if module != "numpy":
-        return _Rule(x=True, forward=weights, backward=2 * weights, columns=few * one)
-    if tiled:  # V with its half step; then V and M; then M with its half step and the output
-        V, M = few * one, item * few * pixels * O
-        forward, backward = max(3 * V // 2, V + M, 7 * M // 4), M + 3 * V // 2
-    else:  # the columns and their product; in backward two blocks' columns, for the last ones go when the next are there
-        forward, backward = few * one + item * few * oH * oW * O, 2 * few * one
+        return _Rule(x=True, forward=weights, backward=2 * weights, rooms={"columns": few * one})
+    # the columns and their product; in backward two blocks' columns, for the last ones go when the next are there
+    forward, backward = few * one + item * few * oH * oW * O, 2 * few * one
     return _Rule(x=True, forward=forward + images + weights, backward=backward + 2 * images + 3 * weights)
+
+
+def _in_tiles(layer: fast.Conv2d, tiles: Tiles, ins: Shape, item: int) -> _Rule:
+    """A few images' tiles and what becomes of them, in rooms; the filters; images in whole tiles, and with padding."""
+    N, C, O = ins[0], layer.in_channels // layer.groups * prod(tiles.stride), layer.out_channels // layer.groups
+    few = min(N, layer.images_at_once(tiles, item))
+    nn, mm, p = prod(tiles.width), prod(tiles.m), few * prod(tiles.grid)
+    U, V, M, Y = (item * size for size in (nn * C * O, nn * p * C, nn * p * O, mm * p * O))
+    padded = item * few * prod(tiles.cover) * C
+    rooms = {"V": V, "M": M, "tiles": max(U, V, Y), "cells": max(Y, padded)} | {f"U{g}": U for g in range(layer.groups)}
+    return _Rule(x=True, forward=padded + 2 * U, backward=padded + U * layer.groups, rooms=rooms)
 
 
 def _forward(stage: Stage, ins: Shapes, outs: Shapes, books: dict[str, _Book]) -> None:
@@ -203,8 +214,8 @@ def _tower_forward(tower: dict[str, Layer], shape: Shape, book: _Book, module: s
     for place, (name, layer) in enumerate(tower.items()):
         rule, last = rules[place], place == len(tower) - 1
         y = book.item * cut.part * prod(shapes[place + 1][1:])
-        if rule.columns > book.held.get(("workspace", "columns"), 0):
-            book.hold("workspace", "columns", rule.columns)
+        for room, size in rule.rooms.items():
+            book.keep_most("workspace", room, size * cut.at_once)
         book.need((y + rule.forward) * cut.at_once)
         if cut.part < shape[0] and layer.params and cut.kept == 1 and not last:
             book.keep("activations", f"{name} of all, kept", y // cut.part * shape[0])

@@ -7,24 +7,36 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
-from minialex.layers.fast import blocked, conv, lrn, pool, rotated, split, tiles
+from minialex.layers.fast import blocked, conv, lrn, pool, split, tiles, toom_cook
 from tests.checks import check_conv2d, check_local_response_norm, check_max_pool2d, check_sequential
 from tests.mutants.engine import Mutant, Subject, run
-from tests.strategies import small_kernel_cases
+from tests.strategies import tiled_cases
 
-check_small_kernels = partial(check_conv2d, cases=small_kernel_cases())
+check_tiles = partial(check_conv2d, cases=tiled_cases())
+
+
+def in_tiles(fresh: ModuleType) -> Any:
+    """Conv2d, always in tiles, with as many pieces of the batch as there are images."""
+    return type("InTiles", (fresh.Conv2d,), {"pays": float("inf"), "piece_bytes": 1})
 
 
 def with_tiles(fresh: ModuleType) -> Any:
-    """The fast Conv2d, made of these steps."""
+    """The fast Conv2d, which cuts these tiles."""
     module = run(conv, inspect.getsource(conv))
-    module.__dict__["tiles"] = fresh
-    return module.__dict__["Conv2d"]
+    module.__dict__["Tiles"] = fresh.Tiles
+    return in_tiles(module)
 
 
-def one_tile_at_a_time(fresh: ModuleType) -> Any:
-    """Conv2d, with as many pieces of the batch as there are images."""
-    return type("OneTileAtATime", (fresh.Conv2d,), {"tile_bytes": 1})
+def with_matrices(fresh: ModuleType) -> Any:
+    """The fast Conv2d, with these matrices."""
+    module = run(conv, inspect.getsource(conv))
+    module.__dict__["toom_cook"] = fresh
+    return in_tiles(module)
+
+
+def pixel_by_pixel(fresh: ModuleType) -> Any:
+    """LocalResponseNorm, with as many pieces as there are pixels."""
+    return type("PixelByPixel", (fresh.LocalResponseNorm,), {"piece_bytes": 1})
 
 
 def one_image_at_a_time(fresh: ModuleType) -> Any:
@@ -36,75 +48,6 @@ def one_image_a_piece(fresh: ModuleType) -> Any:
     """Split, with as many pieces as there are images."""
     return type("OneImageAPiece", (fresh.Split,), {"piece_bytes": {"numpy": 1}})
 
-
-def few_patches(fresh: ModuleType) -> Any:
-    """Conv2d with room for one image's patches at a time."""
-    return type("FewPatches", (fresh.Conv2d,), {"workspace_bytes": {"numpy": 1}})
-
-
-ROTATED = Subject(
-    "fast.rotated",
-    rotated,
-    ((few_patches, check_small_kernels),),
-    (
-        Mutant(
-            "kernels not turned",
-            "[:, :, ::-1, ::-1]",
-            "",
-            "the kernels are not turned by 180 degrees: dx is a convolution of dy with rotated kernels",
-            "Conv2d._correlate",
-        ),
-        Mutant(
-            "kernels turned upside down only",
-            "[:, :, ::-1, ::-1]",
-            "[:, :, ::-1]",
-            "the kernels are turned upside down, but not left to right",
-            "Conv2d._correlate",
-        ),
-        Mutant(
-            "padding of the forward pass",
-            "sides = kH - 1 - top, kH - 1 - bottom, kW - 1 - left, kW - 1 - right",
-            "sides = (kH - 1) // 2, kH - 1 - (kH - 1) // 2, (kW - 1) // 2, kW - 1 - (kW - 1) // 2",
-            "dy is padded as if x had been padded to keep its size",
-            "Conv2d._correlate",
-        ),
-        Mutant(
-            "padding's sides exchanged",
-            "kH - 1 - top, kH - 1 - bottom",
-            "kH - 1 - bottom, kH - 1 - top",
-            "the padding above and below dy is exchanged",
-            "Conv2d._correlate",
-        ),
-        Mutant(
-            "rows and columns of a patch exchanged",
-            ".transpose(2, 3, 0, 1)",
-            ".transpose(3, 2, 0, 1)",
-            "rows and columns of the kernels are exchanged",
-            "Conv2d._correlate",
-        ),
-        Mutant(
-            "dx for the wrong images",
-            "p = slice(n * H * W, (n + step) * H * W)",
-            "p = slice(0, min(step, N - n) * H * W)",
-            "dx of every piece lands on the first images",
-            "Conv2d._correlate",
-        ),
-        Mutant(
-            "dW of the last block only",
-            "dW[g] += ",
-            "dW[g][...] = ",
-            "dW counts only the last images: = where += is meant",
-            "Conv2d._parameters_gradients",
-        ),
-        Mutant(
-            "turned where patches jump",
-            "self.stride == (1, 1)",
-            "True",
-            "dx is taken for a convolution of dy though the stride is not 1",
-            "Conv2d._turns",
-        ),
-    ),
-)
 
 SPLIT = Subject(
     "fast.Split",
@@ -159,69 +102,76 @@ SPLIT = Subject(
 FAST_CONV2D = Subject(
     "fast.Conv2d",
     conv,
-    ((one_tile_at_a_time, check_small_kernels),),
+    ((in_tiles, check_tiles),),
     (
         Mutant(
             "dU of the last piece only",
-            "dU += np",
-            "dU[...] = np",
+            "dU[g] += products",
+            "dU[g][...] = products",
             "dW counts only the last images: = where += is meant",
             "Conv2d.backward",
         ),
         Mutant(
             "dW without Gᵀ",
-            "tiles.transposed(tiles.G)",
-            "((1, 0, 0, 0), (0, 1, 1, 0), (0, 0, 0, 1))",
-            "dW is not brought back by G transposed",
+            "times(G.T, du,",
+            "times(np.linalg.pinv(G), du,",
+            "dW is brought back by G's inverse instead of G transposed",
             "Conv2d.backward",
         ),
         Mutant(
-            "U not transposed",
-            "U.transpose(0, 1, 3, 2)",
-            "U.transpose(1, 0, 3, 2)",
-            "rows and columns of the filters are exchanged in dx",
+            "dM without Aᵀ",
+            "times(A.T, dY,",
+            "times(np.linalg.pinv(A), dY,",
+            "dM is brought back by A's inverse instead of A transposed",
             "Conv2d.backward",
         ),
         Mutant(
-            "dW flipped",
-            "dU).transpose(3, 2, 0, 1)",
-            "dU).transpose(3, 2, 0, 1)[:, :, ::-1, ::-1]",
-            "dW is turned by 180 degrees",
+            "dX without Bᵀ",
+            "times(B.T, dV,",
+            "times(np.linalg.inv(B), dV,",
+            "dX is brought back by B's inverse instead of B transposed",
             "Conv2d.backward",
         ),
         Mutant(
-            "dW's rows and columns exchanged",
-            "dU).transpose(3, 2, 0, 1)",
-            "dU).transpose(3, 2, 1, 0)",
-            "dW is transposed",
+            "dX by B",
+            "times(B.T, dV,",
+            "times(B, dV,",
+            "B is not transposed on the way back",
+            "Conv2d.backward",
+        ),
+        Mutant(
+            "V not made again",
+            'V = times(B, tiles.cut(x[images, ins]), "V")',
+            "V = tiles.cut(x[images, ins])",
+            "dU is made of the tiles themselves, not of V",
             "Conv2d.backward",
         ),
         Mutant(
             "db averaged",
-            "@ dY.reshape(-1, self.out_channels)",
-            "@ dY.reshape(-1, self.out_channels) / len(dY)",
+            "db[outs] += self._bias_gradient(dY.reshape(-1, dY.shape[2]))",
+            "db[outs] += self._bias_gradient(dY.reshape(-1, dY.shape[2])) / len(x)",
             "db is averaged over the batch",
             "Conv2d.backward",
         ),
         Mutant(
-            "x without its padding's place",
-            "(top, _, left, _), (H, W) =",
-            "(left, _, top, _), (H, W) =",
-            "top and left padding are exchanged",
-            "Conv2d._inside",
-        ),
-        Mutant(
-            "dx of the wrong place",
-            "padded[:, top : top + H",
-            "padded[:, : H",
-            "the padding above is not cut off",
-            "Conv2d._inside",
+            "db of the last piece only",
+            "db[outs] += ",
+            "db[outs] = ",
+            "db counts only the last images: = where += is meant",
+            "Conv2d.backward",
         ),
         Mutant(
             "dx for the wrong images",
-            "dx[images] = ",
-            "dx[: len(dpadded)] = ",
+            "dx[images, ins])",
+            "dx[: len(x[images]), ins])",
             "dx of every piece lands on the first images",
+            "Conv2d.backward",
+        ),
+        Mutant(
+            "dx of the first group",
+            "dx[images, ins])",
+            "dx[images, : ins.stop - ins.start])",
+            "dx of every group lands on the first one's channels",
             "Conv2d.backward",
         ),
     ),
@@ -230,64 +180,135 @@ FAST_CONV2D = Subject(
 TILES = Subject(
     "fast.tiles",
     tiles,
-    ((with_tiles, check_small_kernels),),
+    ((with_tiles, check_tiles),),
     (
         Mutant(
             "overlaps overwritten",
-            "out += part",
-            "out[...] = part",
+            "v : v + columns, : part.shape[4]] += part",
+            "v : v + columns, : part.shape[4]] = part",
             "where tiles overlap the last one wins: = where += is meant",
-            "_add",
-        ),
-        Mutant("a sign lost", "out -= part", "out += part", "a minus sign of the matrices is lost", "_add"),
-        Mutant(
-            "B not transposed for columns",
-            "combine_onto(transposed(B), places",
-            "combine_onto(B, places",
-            "B is not transposed on the way back along the columns",
-            "inputs_adjoint",
+            "Tiles.cut_adjoint",
         ),
         Mutant(
-            "B not transposed for rows",
-            "combine_onto(transposed(B), dhalf",
-            "combine_onto(B, dhalf",
-            "B is not transposed on the way back along the rows",
-            "inputs_adjoint",
+            "overlaps kept from before",
+            "cells[...] = 0",
+            "pass",
+            "the tiles are added to whatever was there",
+            "Tiles.cut_adjoint",
         ),
         Mutant(
-            "A's last row forgotten",
-            "combine(transposed(A), half, dM)",
-            "combine(transposed(A)[:3] + ((0, 1),), half, dM)",
-            "A transposed has a wrong last row",
-            "outputs_adjoint",
+            "overlaps forgotten",
+            "np.ndindex(down, right)",
+            "np.ndindex(1, 1)",
+            "what tiles have beyond their own m x m cells is dropped",
+            "Tiles.cut_adjoint",
+        ),
+        Mutant(
+            "rows and columns exchanged",
+            ".transpose(2, 3, 0, 4, 1, 5)\n        for",
+            ".transpose(2, 3, 1, 4, 0, 5)\n        for",
+            "rows and columns of the tiles are exchanged",
+            "Tiles.cut_adjoint",
+        ),
+        Mutant(
+            "padding not cut off",
+            "pixels[:, top : top + seen.shape[2]",
+            "pixels[:, : seen.shape[2]",
+            "the padding above is not cut off",
+            "Tiles.cut_adjoint",
+        ),
+        Mutant(
+            "what no kernel sees left as it was",
+            "dx[...] = 0",
+            "pass",
+            "pixels that no kernel reaches keep what was in the memory",
+            "Tiles.cut_adjoint",
+        ),
+        Mutant(
+            "cells' rows and columns exchanged",
+            ".transpose(0, 1, 3, 2, 4, 5)",
+            ".transpose(0, 1, 4, 2, 3, 5)",
+            "rows and columns within a cell are exchanged",
+            "Tiles.cut_adjoint",
         ),
         Mutant(
             "the edge mirrored",
-            "whole[:, :oH, :oW] = dy",
-            "whole[:, -oH:, -oW:] = dy",
+            "whole[:, : dy.shape[1], : dy.shape[2]] = dy",
+            "whole[:, -dy.shape[1] :, -dy.shape[2] :] = dy",
             "dy is pushed to the far edge of the last tiles",
-            "outputs_adjoint",
+            "Tiles.lay_adjoint",
         ),
         Mutant(
-            "rows and columns exchanged in dM",
-            "tiles[:, :, a, :, b] for b",
-            "tiles[:, :, b, :, a] for b",
-            "rows and columns of the tiles are exchanged",
-            "outputs_adjoint",
+            "beyond the lower edge",
+            "whole[:, dy.shape[1] :] = 0",
+            "pass",
+            "below the image stands what was in the memory",
+            "Tiles.lay_adjoint",
         ),
         Mutant(
-            "tiles begin one apart",
-            "slice(k, k + 2 * count - 1, 2)",
-            "slice(k, k + count, 1)",
-            "tiles begin one apart, not two",
-            "_starts",
+            "beyond the right edge",
+            "whole[:, :, dy.shape[2] :] = 0",
+            "pass",
+            "to the right of the image stands what was in the memory",
+            "Tiles.lay_adjoint",
         ),
         Mutant(
-            "filters on one side only",
-            "combine(matrix, half[s], whole[s])",
-            "combine(matrix, half[0], whole[s])",
-            "every row of the filters is made of the first",
-            "both_ways",
+            "dW's rows and columns exchanged",
+            ".transpose(0, 2, 1, 3, 4, 5)",
+            ".transpose(0, 3, 1, 2, 4, 5)",
+            "rows and columns of a tap's pixels are exchanged",
+            "Tiles.filters_adjoint",
+        ),
+        Mutant(
+            "dW flipped",
+            "whole[:kH, :kW]",
+            "whole[:kH, :kW][::-1, ::-1]",
+            "dW is turned by 180 degrees",
+            "Tiles.filters_adjoint",
+        ),
+    ),
+)
+
+TOOM_COOK = Subject(
+    "fast.toom_cook",
+    toom_cook,
+    ((with_matrices, check_tiles),),
+    (
+        Mutant(
+            "infinity forgotten",
+            "E[-1, -1] = 1",
+            "pass",
+            "the point at infinity has no value",
+            "_values",
+        ),
+        Mutant(
+            "infinity sees the lowest coefficient",
+            "E[-1, -1] = 1",
+            "E[-1, 0] = 1",
+            "the point at infinity has the value of 0",
+            "_values",
+        ),
+        Mutant("powers turned round", "increasing=True", "increasing=False", "the highest power comes first", "_values"),
+        Mutant(
+            "not divided by the value at p",
+            "G[k] /= np.prod(p - others)",
+            "pass",
+            "the polynomial that should be 1 at p is not",
+            "matrices",
+        ),
+        Mutant(
+            "divided by the value's negative",
+            "np.prod(p - others)",
+            "np.prod(others - p)",
+            "q - p stands where p - q is meant",
+            "matrices",
+        ),
+        Mutant(
+            "all points where p is left out",
+            "others = np.delete(points, k)",
+            "others = points[: len(points) - 1]",
+            "of every p the last point is left out",
+            "matrices",
         ),
     ),
 )
@@ -354,16 +375,29 @@ FAST_MAX_POOL2D = Subject(
 FAST_LRN = Subject(
     "fast.LocalResponseNorm",
     lrn,
-    ((lambda fresh: fresh.LocalResponseNorm, check_local_response_norm),),
+    ((pixel_by_pixel, check_local_response_norm),),
     (
         Mutant(
+            "the first pixels' d for all",
+            "np.divide(dY_Y, d[p], out=t)",
+            "np.divide(dY_Y, d[: len(t)], out=t)",
+            "every piece is divided by the first one's d",
+            "LocalResponseNorm.backward",
+        ),
+        Mutant(
             "the neighbours' term dropped",
-            "dX -= neighbours",
+            "dX[p] -= neighbours",
             "pass",
             "the neighbours' term is missing",
             "LocalResponseNorm.backward",
         ),
-        Mutant("the own term dropped", "dX = dY * r\n", "dX = 0 * dY\n", "dy d^-beta is missing", "LocalResponseNorm.backward"),
+        Mutant(
+            "the own term dropped",
+            "np.divide(dY[p], e[p], out=dX[p])",
+            "dX[p] = 0",
+            "dy d^-beta is missing",
+            "LocalResponseNorm.backward",
+        ),
         Mutant(
             "window not turned round",
             "self.size - 1 - self.size // 2",
@@ -385,25 +419,31 @@ FAST_LRN = Subject(
             "beta is missing in the neighbours' term",
             "LocalResponseNorm.backward",
         ),
-        Mutant("1/d missing", "t *= q", "pass", "t is not divided by d", "LocalResponseNorm.backward"),
+        Mutant(
+            "1/d missing",
+            "np.divide(dY_Y, d[p], out=t)",
+            "t[...] = dY_Y",
+            "t is not divided by d",
+            "LocalResponseNorm.backward",
+        ),
         Mutant(
             "x_m where y_m is meant",
-            "np.multiply(dY, Y, out=t)",
-            "np.multiply(dY, X, out=t)",
+            "np.multiply(dY[p], Y[p],",
+            "np.multiply(dY[p], X[p],",
             "t is made of x, not of y",
             "LocalResponseNorm.backward",
         ),
         Mutant(
             "x_i missing",
-            "X.shape) * X\n",
-            "X.shape) * 1\n",
+            "t.shape), X[p], out",
+            "t.shape), 1, out",
             "the neighbours' sum is not multiplied by x_i",
             "LocalResponseNorm.backward",
         ),
         Mutant(
             "a window of one less",
-            "window_sums(s, self.size), X.shape) * X",
-            "window_sums(s, self.size - 1), X.shape) * X",
+            "window_sums(s, self.size)",
+            "window_sums(s, self.size - 1)",
             "the window is one channel short",
             "LocalResponseNorm.backward",
         ),
@@ -474,4 +514,4 @@ BLOCKED = Subject(
     ),
 )
 
-FAST = (FAST_CONV2D, TILES, ROTATED, FAST_MAX_POOL2D, FAST_LRN, BLOCKED, SPLIT)
+FAST = (FAST_CONV2D, TILES, TOOM_COOK, FAST_MAX_POOL2D, FAST_LRN, BLOCKED, SPLIT)

@@ -25,7 +25,7 @@ class Blocked(Sequential):
     block_bytes: how large the largest array that passes between two layers may be for one block.
     """
 
-    block_bytes: dict[str, int] = {"numpy": 3 << 20, "cupy": 1 << 62}  # noqa: RUF012
+    block_bytes: dict[str, int] = {"numpy": 7 << 19, "cupy": 1 << 62}  # noqa: RUF012
     _kept: tuple[object, Whole] | None = None
 
     def forward(self, x: Array, train: bool = True) -> Array:

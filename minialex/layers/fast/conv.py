@@ -1,98 +1,144 @@
-r"""3 x 3 convolution with less than half of the multiplications (Winograd 1980; Lavin and Gray 2015), and its backward pass.
+r"""Convolution with a third of the multiplications (Winograd 1980; Lavin and Gray 2015), and its backward pass.
 
-Two outputs of a filter g of three taps over four inputs d take six multiplications, or four:
+toom_cook.py gives a filter g of r taps, of which m outputs take n = m + r - 1 multiplications: y = A ((G g) * (B d)). In two
+dimensions the matrices are applied to rows and to columns, that is A ⊗ A, G ⊗ G and B ⊗ B to all n n places at once: 36
+multiplications for 16 outputs of a 3 x 3 kernel, which otherwise take 144; 64 for those of a 5 x 5 kernel, which take 400.
 
-    y0 = d0 g0 + d1 g1 + d2 g2 = m0 + m1 + m2        m0 = (d0 - d2) g0        m1 = (d1 + d2) (g0 + g1 + g2) / 2
-    y1 = d1 g0 + d2 g1 + d3 g2 = m1 - m2 - m3        m3 = (d1 - d3) g2        m2 = (d2 - d1) (g0 - g1 + g2) / 2
+With tiles X (n n, p, c), cut from the images, and filters W (r r, c, o), summed over the channels c:
 
-that is y = A m, m = (G g) * (B d), with the small matrices of tiles.py. In two dimensions each is applied to rows and to
-columns, for tiles of 2 x 2 outputs from 4 x 4 inputs: 16 multiplications, not 36. Summed over the channels, each of the 16
-places (s, t) of the tiles is a matrix product of its own, over all tiles p of all images:
+    V = (B ⊗ B) X      U = (G ⊗ G) W      M[t] = V[t] U[t] for each place t      Y = (A ⊗ A) M
 
-    V = B x Bᵀ (each tile)      U = G W Gᵀ      M[s, t] = V[s, t] U[s, t]      y = A M Aᵀ (each tile)
+and y is put together from Y (m m, p, o). Every step is linear in X and in W and is a matrix product, so backward is the same
+chain with each matrix transposed, in the opposite order:
 
-Every step is linear in x and in W, so backward is the same chain with each matrix transposed, in the opposite order:
+    dM = (A ⊗ A)ᵀ dY      dU[t] = V[t]ᵀ dM[t]      dW = (G ⊗ G)ᵀ dU      dV[t] = dM[t] U[t]ᵀ      dX = (B ⊗ B)ᵀ dV
 
-    dM = Aᵀ dy A      dU[s, t] = V[s, t]ᵀ dM[s, t]      dV[s, t] = dM[s, t] U[s, t]ᵀ      dW = Gᵀ dU G      dx = Bᵀ dV B
-
-where dx adds up the tiles, which overlap. Columns would take 9 numbers for each pixel and channel; V takes 4.
+and dx adds up the tiles dX, which overlap. B ⊗ B itself is no small matrix: with few channels and kernels its product costs
+more than is saved, and the layer goes the plain way.
 """
 
 from __future__ import annotations
 
+from functools import cache
+from itertools import product
+from math import prod
+from typing import Any
+
 import numpy as np
 
-from minialex.arrays import Array, array_module, contiguous, empty, zeros
-from minialex.layers.fast import rotated, tiles
+from minialex.arrays import Array, Shape, array_module, empty, zeros
+from minialex.layers.fast import columns, toom_cook
+from minialex.layers.fast.tiles import Pair, Tiles
+from minialex.layers.fast.workspace import room
+from minialex.layers.im2col import Sides
 
 
-class Conv2d(rotated.Conv2d):
-    """The plain Conv2d, as above where that applies: 3 x 3, stride 1, one group, real numbers, on a CPU.
+class Conv2d(columns.Conv2d):
+    """The plain Conv2d, as above where that saves multiplications: on a CPU, for real numbers. Elsewhere as in columns.py."""
 
-    Elsewhere as in rotated.py and columns.py.
-    """
-
-    tile_bytes = 4 << 20  # of V for the images that are taken at a time
+    pays = 2 / 3  # of the plain way's multiplications, at most, for copies take time as well
+    piece_bytes = 1 << 20  # of V, at least: more calls on smaller arrays take longer
 
     def forward(self, x: Array, train: bool = True) -> Array:
-        if not self._applies(x):
+        self._check_input(x)
+        if (tiles := self._tiles(x)) is None:
             return super().forward(x, train)
-        self._saved = self._check_input(x)
+        self._saved = x
         N, O, oH, oW = self.output_shape(x.shape)
-        U, b = self._filters(x), self.params["bias"].astype(x.dtype, copy=False)
+        A, G, B = matrices(tiles.m, tiles.taps, x.dtype)
+        U, b = self._filters(tiles, G, x), self.params["bias"].astype(x.dtype, copy=False)
         y = empty(x, (N, oH, oW, O))
-        for images in self._few(x):
-            M = np.matmul(tiles.inputs(self._cover(x[images])), U)
-            tiles.outputs(M, y[images])
-            y[images] += b
+        for images in self._pieces(x, tiles):
+            for g, (ins, outs) in enumerate(self._slices()):
+                V = times(B, tiles.cut(x[images, ins]), "V")
+                tiles.lay(times(A, products(V, U[g], "M"), "tiles"), b[outs], y[images, :, :, outs])
         return y.transpose(0, 3, 1, 2)
 
     def backward(self, dy: Array) -> Array:
         x = self._recall()
-        if not self._applies(x):
+        if (tiles := self._tiles(x)) is None:
             return super().backward(dy)
         self._check_upstream(dy, self.output_shape(x.shape))
-        dY = contiguous(dy.transpose(0, 2, 3, 1))
-        U = self._filters(x)
-        dU = zeros(x, U.shape)
-        dx = empty(x, (len(x), *x.shape[2:], self.in_channels) if self.input_gradient else (len(x), 0, 0, 0))
-        dx = dx.transpose(0, 3, 1, 2)
-        for images in self._few(x):
-            dM, padded = tiles.outputs_adjoint(dY[images]), self._cover(x[images])
-            dU += np.matmul(tiles.inputs(padded).transpose(0, 1, 3, 2), dM)
-            if self.input_gradient:
-                dpadded = tiles.inputs_adjoint(np.matmul(dM, U.transpose(0, 1, 3, 2)), padded.shape)
-                dx[images] = self._inside(dpadded, x)
-        dW = tiles.both_ways(tiles.transposed(tiles.G), dU).transpose(3, 2, 0, 1)
-        db = np.ones(dY.size // self.out_channels, dY.dtype) @ dY.reshape(-1, self.out_channels)
+        A, G, B = matrices(tiles.m, tiles.taps, x.dtype)
+        U, db = self._filters(tiles, G, x), zeros(x, (self.out_channels,))
+        dU = [np.zeros_like(u) for u in U]
+        dx = empty(x, (len(x), *x.shape[2:], self.in_channels) if self.input_gradient else (len(x), 0, 0, 0)).transpose(
+            0, 3, 1, 2
+        )
+        for images in self._pieces(x, tiles):
+            for g, (ins, outs) in enumerate(self._slices()):
+                dY = tiles.lay_adjoint(dy[images, outs].transpose(0, 2, 3, 1))
+                db[outs] += self._bias_gradient(dY.reshape(-1, dY.shape[2]))
+                dM = times(A.T, dY, "M")
+                V = times(B, tiles.cut(x[images, ins]), "V")
+                dU[g] += products(V.transpose(0, 2, 1), dM, "tiles")
+                if self.input_gradient:
+                    dV = products(dM, U[g].transpose(0, 2, 1), "V")
+                    tiles.cut_adjoint(times(B.T, dV, "tiles"), dx[images, ins])
+        dW = np.concatenate([tiles.filters_adjoint(times(G.T, du, f"U{g}")) for g, du in enumerate(dU)])
         for key, gradient in (("weight", dW), ("bias", db)):
             self.grads[key] = gradient.astype(self.params[key].dtype, copy=False)
         return dx
 
-    def _applies(self, x: Array) -> bool:
-        ours = self.kernel_size == (3, 3) and self.stride == (1, 1) and self.groups == 1
-        return ours and x.dtype.kind == "f" and array_module(x) is np
+    def _filters(self, tiles: Tiles, G: Array, x: Array) -> list[Array]:
+        """U (n n, s² C, O) of each group."""
+        W = self.params["weight"].astype(x.dtype, copy=False)
+        return [times(G, tiles.filters(W[outs]), f"U{g}") for g, (_, outs) in enumerate(self._slices())]
 
-    def _filters(self, x: Array) -> Array:
-        """U (4, 4, C, O) = G W Gᵀ from the weight (O, C, 3, 3)."""
-        return tiles.both_ways(tiles.G, self.params["weight"].astype(x.dtype, copy=False).transpose(2, 3, 1, 0))
+    def tiles(self, shape: Shape) -> Tiles | None:
+        """The tiles for images of this shape that take the fewest multiplications, if that pays."""
+        channels = self.in_channels // self.groups, self.out_channels // self.groups
+        _, _, oH, oW = self.output_shape(shape)
+        return cheapest(channels, self.kernel_size, self.stride, self.padding, (oH, oW), self.pays)
 
-    def _cover(self, x: Array) -> Array:
-        """x (n, C, H, W) with its padding, and zeros behind it so that whole tiles cover it: channels last."""
-        n, C = x.shape[:2]
-        _, _, oH, oW = self.output_shape(x.shape)
-        padded = zeros(x, (n, oH + oH % 2 + 2, oW + oW % 2 + 2, C))
-        self._inside(padded, x)[...] = x
-        return padded
+    def images_at_once(self, tiles: Tiles, itemsize: int) -> int:
+        """So many that V is about as large as U: with fewer, U is read too often; with more, V leaves the cache."""
+        one_image = prod(tiles.width) * prod(tiles.grid) * prod(tiles.stride) * self.in_channels // self.groups * itemsize
+        return max(1, self.out_channels // self.groups // prod(tiles.grid), self.piece_bytes // one_image)
 
-    def _inside(self, padded: Array, x: Array) -> Array:
-        """Where x lies in its cover: a view (n, C, H, W)."""
-        (top, _, left, _), (H, W) = self.padding, x.shape[2:]
-        return padded[:, top : top + H, left : left + W].transpose(0, 3, 1, 2)
+    def _tiles(self, x: Array) -> Tiles | None:
+        real = x.dtype.kind == "f" and x.itemsize >= 4
+        return self.tiles(x.shape) if real and array_module(x) is np else None
 
-    def _few(self, x: Array) -> list[slice]:
-        """The batch, cut so that V of one piece stays in the cache."""
-        _, _, oH, oW = self.output_shape(x.shape)
-        one_image = 16 * -(-oH // 2) * -(-oW // 2) * self.in_channels * x.dtype.itemsize
-        step = max(1, self.tile_bytes // one_image)
+    def _pieces(self, x: Array, tiles: Tiles) -> list[slice]:
+        step = self.images_at_once(tiles, x.itemsize)
         return [slice(n, min(n + step, len(x))) for n in range(0, len(x), step)]
+
+
+def times(matrix: Array, tiles: Array, name: str) -> Array:
+    """matrix (i, t) times tiles (t, p, c), one product for all of them, in the room of this name."""
+    out = room(tiles, (len(matrix), *tiles.shape[1:]), name)
+    np.matmul(matrix, tiles.reshape(len(tiles), -1), out=out.reshape(len(matrix), -1))
+    return out
+
+
+def products(a: Array, b: Array, name: str) -> Array:
+    """a[t] b[t] for each place t, in the room of this name."""
+    return np.matmul(a, b, out=room(a, (len(a), a.shape[1], b.shape[2]), name))
+
+
+@cache
+def matrices(m: Pair, taps: Pair, dtype: np.dtype[Any]) -> tuple[Array, Array, Array]:
+    """A ⊗ A, G ⊗ G and B ⊗ B."""
+    rows, columns = (toom_cook.matrices(m[axis], taps[axis]) for axis in (0, 1))
+    A, G, B = (np.kron(row, column).astype(dtype) for row, column in zip(rows, columns, strict=True))
+    return A, G, B
+
+
+@cache
+def cheapest(channels: Pair, kernel: Pair, stride: Pair, padding: Sides, outputs: Pair, pays: float) -> Tiles | None:
+    """The tiles that take the fewest multiplications for these (input, output) channels; None where they save too few."""
+    C, O = channels[0] * prod(stride), channels[1]
+
+    def multiplications(tiles: Tiles) -> int:
+        nn, mm = prod(tiles.width), prod(tiles.m)
+        return prod(tiles.grid) * (nn * nn * C + nn * C * O + mm * nn * O)
+
+    sizes = range(1, toom_cook.MOST + 1)
+    all_tiles = [Tiles((mH, mW), kernel, stride, padding, outputs) for mH, mW in product(sizes, sizes)]
+    fitting = [tiles for tiles in all_tiles if max(tiles.width) <= toom_cook.MOST]
+    if not fitting or max(padding[:2]) >= kernel[0] or max(padding[2:]) >= kernel[1]:
+        return None
+    best = min(fitting, key=multiplications)
+    plain = prod(outputs) * prod(kernel) * channels[0] * O
+    return best if multiplications(best) <= pays * plain else None

@@ -1,120 +1,119 @@
-"""The linear steps of winograd.py: images to tiles and back, filters to places and back, each a few additions of whole arrays.
+"""How a convolution's images are cut into tiles, and its outputs put together from tiles: copies and their adjoints.
 
-Tiles are 4 x 4 inputs for 2 x 2 outputs and begin two apart, so neighbours share two rows or columns. A step along one side is
+A tile is what m x m neighbouring outputs see. With a stride s each s x s pixels are first made one cell of s² C channels: over
+the cells the kernel has r = ceil(k / s) taps a side, whose last pixels may lie beyond k and count as 0, and the stride is 1. So
+tiles are n = m + r - 1 cells wide, begin m apart, and neighbours share r - 1 rows or columns.
 
-    outs[i] = sum_k matrix[i][k] parts[k]        with small matrices, mostly of 0, 1 and -1
-
-and its adjoint, which backward needs, has the transposed matrix and adds where parts overlap.
+Arrays of tiles have the place within a tile first; then the tiles p = (image, row, column); then the channels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
-from minialex.arrays import Array, empty, zeros
+from minialex.arrays import Array, zeros
+from minialex.layers.fast.workspace import room
+from minialex.layers.im2col import Sides, pad_channels_last, windows
 
-Matrix = Sequence[Sequence[float]]
-A: Matrix = ((1, 1, 1, 0), (0, 1, -1, -1))
-B: Matrix = ((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1))
-G: Matrix = ((1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0, 0, 1))
-
-
-def inputs(padded: Array) -> Array:
-    """V (4, 4, p, C) = B x Bᵀ for all p tiles of the padded images (n, 2 rows + 2, 2 columns + 2, C)."""
-    n, H, W, C = padded.shape
-    rows, columns = H // 2 - 1, W // 2 - 1
-    half = empty(padded, (4, n, rows, W, C))
-    combine(B, _starts(padded, rows, axis=1), half)
-    V = empty(padded, (4, 4, n, rows, columns, C))
-    for s in range(4):
-        combine(B, _starts(half[s], columns, axis=2), V[s])
-    return V.reshape(4, 4, n * rows * columns, C)
+Pair = tuple[int, int]
 
 
-def inputs_adjoint(dV: Array, shape: tuple[int, int, int, int]) -> Array:
-    """dx of the padded images' shape from dV (4, 4, p, C): the two half steps backwards, adding where tiles overlap."""
-    n, H, W, C = shape
-    rows, columns = H // 2 - 1, W // 2 - 1
-    dhalf, dpadded = zeros(dV, (4, n, rows, W, C)), zeros(dV, shape)
-    for s, places in enumerate(dV.reshape(4, 4, n, rows, columns, C)):
-        combine_onto(transposed(B), places, _starts(dhalf[s], columns, axis=2))
-    combine_onto(transposed(B), dhalf, _starts(dpadded, rows, axis=1))
-    return dpadded
+@dataclass(frozen=True)
+class Tiles:
+    """The tiles of one convolution. m: a tile's outputs, outputs: an image's; each is (height, width)."""
 
+    m: Pair
+    kernel: Pair
+    stride: Pair
+    padding: Sides
+    outputs: Pair
 
-def outputs(M: Array, y: Array) -> None:
-    """y (n, oH, oW, O) = A M Aᵀ, tile by tile, from M (4, 4, p, O); what a last tile has beyond the edge is dropped."""
-    n, oH, oW, O = y.shape
-    rows, columns = -(-oH // 2), -(-oW // 2)
-    half = empty(M, (2, 4, n, rows, columns, O))
-    combine(A, M.reshape(4, 4, n, rows, columns, O), half)
-    whole = empty(M, (n, rows, 2, columns, 2, O))
-    for a in range(2):
-        combine(A, half[a], [whole[:, :, a, :, b] for b in range(2)])
-    y[...] = whole.reshape(n, 2 * rows, 2 * columns, O)[:, :oH, :oW]
+    @property
+    def taps(self) -> Pair:
+        return -(-self.kernel[0] // self.stride[0]), -(-self.kernel[1] // self.stride[1])
 
+    @property
+    def width(self) -> Pair:
+        """n, the cells of a tile."""
+        return self.m[0] + self.taps[0] - 1, self.m[1] + self.taps[1] - 1
 
-def outputs_adjoint(dy: Array) -> Array:
-    """dM (4, 4, p, O) = Aᵀ dy A, tile by tile, from dy (n, oH, oW, O); beyond the edge dy is 0."""
-    n, oH, oW, O = dy.shape
-    rows, columns = -(-oH // 2), -(-oW // 2)
-    whole = zeros(dy, (n, 2 * rows, 2 * columns, O))
-    whole[:, :oH, :oW] = dy
-    tiles = whole.reshape(n, rows, 2, columns, 2, O)
-    half = empty(dy, (2, 4, n, rows, columns, O))
-    for a in range(2):
-        combine(transposed(A), [tiles[:, :, a, :, b] for b in range(2)], half[a])
-    dM = empty(dy, (4, 4, n, rows, columns, O))
-    combine(transposed(A), half, dM)
-    return dM.reshape(4, 4, n * rows * columns, O)
+    @property
+    def grid(self) -> Pair:
+        """How many rows and columns of tiles cover an image."""
+        return -(-self.outputs[0] // self.m[0]), -(-self.outputs[1] // self.m[1])
 
+    @property
+    def cover(self) -> Pair:
+        """How many rows and columns of cells these tiles reach over."""
+        return self.grid[0] * self.m[0] + self.taps[0] - 1, self.grid[1] * self.m[1] + self.taps[1] - 1
 
-def both_ways(matrix: Matrix, filters: Array) -> Array:
-    """matrix filters matrixᵀ over the first two axes."""
-    size = len(matrix)
-    half = empty(filters, (size, *filters.shape[1:]))
-    combine(matrix, filters, half)
-    whole = empty(filters, (size, size, *filters.shape[2:]))
-    for s in range(size):
-        combine(matrix, half[s], whole[s])
-    return whole
+    def cut(self, x: Array) -> Array:
+        """x (N, C, H, W) -> its tiles (n n, p, s² C), in the room for tiles."""
+        N, C, seen = len(x), x.shape[1], x[self._seen(x)]
+        (height, width), (sH, sW), (top, _, left, _), (h, w) = self.cover, self.stride, self.padding, seen.shape[2:]
+        pixels = pad_channels_last(seen, (top, height * sH - top - h, left, width * sW - left - w))
+        cells = pixels.reshape(N, height, sH, width, sW, C).transpose(0, 1, 3, 2, 4, 5).reshape(N, height, width, sH * sW * C)
+        tiles = room(x, (*self.width, N, *self.grid, cells.shape[3]), "tiles")
+        tiles[...] = windows(cells, self.width, self.m).transpose(3, 4, 0, 1, 2, 5)
+        return tiles.reshape(prod(self.width), -1, cells.shape[3])
 
+    def cut_adjoint(self, dtiles: Array, dx: Array) -> None:
+        """dx (N, C, H, W) from dtiles (n n, p, s² C): where tiles overlap they add up, m x m cells of each at a time."""
+        N, C, (rows, columns), (mH, mW), (sH, sW) = len(dx), dx.shape[1], self.grid, self.m, self.stride
+        down, right = -(-self.width[0] // mH), -(-self.width[1] // mW)
+        cells = room(dtiles, (N, rows + down - 1, mH, columns + right - 1, mW, dtiles.shape[2]), "cells")
+        cells[...] = 0
+        dtiles = dtiles.reshape(*self.width, N, rows, columns, -1).transpose(2, 3, 0, 4, 1, 5)
+        for u, v in np.ndindex(down, right):
+            part = dtiles[:, :, u * mH : (u + 1) * mH, :, v * mW : (v + 1) * mW]
+            cells[:, u : u + rows, : part.shape[2], v : v + columns, : part.shape[4]] += part
+        height, width = (rows + down - 1) * mH, (columns + right - 1) * mW
+        pixels = cells.reshape(N, height, width, sH, sW, C).transpose(0, 1, 3, 2, 4, 5).reshape(N, height * sH, width * sW, C)
+        top, _, left, _ = self.padding
+        if dx[self._seen(dx)].shape != dx.shape:
+            dx[...] = 0  # rows and columns that no kernel reaches
+        seen = dx[self._seen(dx)]
+        seen[...] = pixels[:, top : top + seen.shape[2], left : left + seen.shape[3]].transpose(0, 3, 1, 2)
 
-def combine(matrix: Matrix, parts: Sequence[Array] | Array, outs: Sequence[Array] | Array) -> None:
-    """outs[i] = sum_k matrix[i][k] parts[k]."""
-    for row, out in zip(matrix, outs, strict=True):
-        first, *others = [(factor, part) for factor, part in zip(row, parts, strict=True) if factor]
-        if others and first[0] == 1 and others[0][0] in (1, -1):
-            (np.add if others[0][0] == 1 else np.subtract)(first[1], others[0][1], out=out)
-            others = others[1:]
-        else:
-            np.multiply(first[1], first[0], out=out)
-        _add(out, others)
+    def lay(self, tiles: Array, b: Array, y: Array) -> None:
+        """y (N, oH, oW, O) from the outputs of the tiles (m m, p, O), plus b; what lies beyond the edge is dropped."""
+        whole, in_tiles = self._outputs(y)
+        np.add(tiles.reshape(in_tiles.shape), b, out=in_tiles)
+        y[...] = whole[:, : y.shape[1], : y.shape[2]]
 
+    def lay_adjoint(self, dy: Array) -> Array:
+        """dy (N, oH, oW, O) -> the gradients of the tiles' outputs (m m, p, O), 0 beyond the edge; in the room for tiles."""
+        whole, in_tiles = self._outputs(dy)
+        whole[:, : dy.shape[1], : dy.shape[2]] = dy
+        whole[:, dy.shape[1] :] = 0
+        whole[:, :, dy.shape[2] :] = 0
+        dtiles = room(dy, in_tiles.shape, "tiles")
+        dtiles[...] = in_tiles
+        return dtiles.reshape(prod(self.m), -1, dy.shape[3])
 
-def combine_onto(matrix: Matrix, parts: Sequence[Array] | Array, outs: Sequence[Array] | Array) -> None:
-    """outs[i] += sum_k matrix[i][k] parts[k], one term after the other, for the outs overlap."""
-    for row, out in zip(matrix, outs, strict=True):
-        _add(out, [(factor, part) for factor, part in zip(row, parts, strict=True) if factor])
+    def filters(self, W: Array) -> Array:
+        """W (O, C, kH, kW) -> (r r, s² C, O), the taps over the cells."""
+        (O, C, kH, kW), (rH, rW), (sH, sW) = W.shape, self.taps, self.stride
+        whole = zeros(W, (rH * sH, rW * sW, C, O))
+        whole[:kH, :kW] = W.transpose(2, 3, 1, 0)
+        return whole.reshape(rH, sH, rW, sW, C, O).transpose(0, 2, 1, 3, 4, 5).reshape(rH * rW, sH * sW * C, O)
 
+    def filters_adjoint(self, dfilters: Array) -> Array:
+        """dW (O, C, kH, kW) from (r r, s² C, O)."""
+        (kH, kW), (rH, rW), (sH, sW), O = self.kernel, self.taps, self.stride, dfilters.shape[2]
+        whole = dfilters.reshape(rH, rW, sH, sW, -1, O).transpose(0, 2, 1, 3, 4, 5).reshape(rH * sH, rW * sW, -1, O)
+        return whole[:kH, :kW].transpose(3, 2, 0, 1)
 
-def transposed(matrix: Matrix) -> Matrix:
-    return tuple(zip(*matrix, strict=True))
+    def _seen(self, x: Array) -> tuple[slice, ...]:
+        """What the tiles reach of x (N, C, H, W): with a stride not always all."""
+        (height, width), (sH, sW), (top, _, left, _) = self.cover, self.stride, self.padding
+        return slice(None), slice(None), slice(height * sH - top), slice(width * sW - left)
 
-
-def _add(out: Array, terms: Sequence[tuple[float, Array]]) -> None:
-    for factor, part in terms:
-        if factor == 1:
-            out += part
-        elif factor == -1:
-            out -= part
-        else:
-            out += factor * part
-
-
-def _starts(x: Array, count: int, axis: int) -> list[Array]:
-    """For k = 0..3, the k-th row (axis 1) or column (axis 2) of all `count` tiles, which begin two apart: views."""
-    before = (slice(None),) * axis
-    return [x[(*before, slice(k, k + 2 * count - 1, 2))] for k in range(4)]
+    def _outputs(self, y: Array) -> tuple[Array, Array]:
+        """Room for images of whole tiles, of as many images and channels as y; and the same numbers in the order of tiles."""
+        (N, _, _, O), (rows, columns), (mH, mW) = y.shape, self.grid, self.m
+        whole = room(y, (N, rows * mH, columns * mW, O), "cells")
+        return whole, whole.reshape(N, rows, mH, columns, mW, O).transpose(2, 4, 0, 1, 3, 5)

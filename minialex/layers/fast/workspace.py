@@ -1,24 +1,49 @@
-"""Memory on a GPU for columns: one array for each stream, which all convolutions that work there use in turn.
+"""Memory for what a layer needs for a moment, kept: the next one finds it mapped, and the beginning of it still in the cache.
 
-Work in a stream runs in order, so nobody has to wait: the next user's kernels begin when this one's have ended. The array lives
-as long as its stream, and grows to the largest that was asked for.
+Work on a CPU device is a thread's, work on a GPU a stream's, and either runs in order: so all layers there may have the same
+arrays in turn, and nobody has to wait. They live as long as their thread or stream, and grow to the largest ever asked for.
 """
 
 from __future__ import annotations
 
+from math import prod
+from threading import local
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from minialex.arrays import Array, array_module, empty
+import numpy as np
 
-_kept: WeakKeyDictionary[Any, dict[Any, Array]] = WeakKeyDictionary()
+from minialex.arrays import Array, Shape, array_module, empty
+
+_of_streams: WeakKeyDictionary[Any, dict[Any, Array]] = WeakKeyDictionary()
 
 
-def workspace(like: Any, numbers: int) -> Array:
-    """At least so many numbers of like's dtype, of any value; they are the caller's until somebody else asks."""
-    mine = _kept.setdefault(array_module(like).cuda.get_current_stream(), {})
-    kind = like.device.id, like.dtype  # all GPUs have the same null stream
+class _OfThread(local):
+    """Each thread finds arrays of its own here."""
+
+    def __init__(self) -> None:
+        self.arrays: dict[Any, Array] = {}
+
+
+_of_thread = _OfThread()
+
+
+def workspace(like: Any, numbers: int, name: str = "columns") -> Array:
+    """At least so many numbers of like's dtype, of any value; they are the caller's until somebody else asks for this name."""
+    kind: tuple[Any, ...]
+    if array_module(like) is np:
+        mine, kind = _of_thread.arrays, (name, like.dtype)
+    else:  # all GPUs have the same null stream
+        mine, kind = (
+            _of_streams.setdefault(array_module(like).cuda.get_current_stream(), {}),
+            (name, like.dtype, like.device.id),
+        )
     if kind not in mine or mine[kind].size < numbers:
         mine.pop(kind, None)  # the old one may go before the new one comes
         mine[kind] = empty(like, (numbers,))
     return mine[kind]
+
+
+def room(like: Any, shape: Shape, name: str) -> Array:
+    """The same, as an array of this shape."""
+    return workspace(like, prod(shape), name)[: prod(shape)].reshape(shape)

@@ -14,11 +14,21 @@ from minialex import layers
 from minialex.layers import fast
 from tests import checks
 from tests.checks.suite import Suite, same
-from tests.strategies import Case, MaxPoolCase, conv_cases, lrn_cases, pool_cases, sequential_cases, small_kernel_cases
+from tests.strategies import Case, MaxPoolCase, conv_cases, lrn_cases, pool_cases, sequential_cases, tiled_cases
 
 
-class OneTileAtATime(fast.Conv2d):
-    tile_bytes = 1
+class InTiles(fast.Conv2d):
+    """Also where that pays nothing."""
+
+    pays = float("inf")
+
+
+class InTilesImageByImage(InTiles):
+    piece_bytes = 1
+
+
+class PixelByPixel(fast.LocalResponseNorm):
+    piece_bytes = 1
 
 
 class OneImageAtATime(fast.Blocked):
@@ -40,11 +50,13 @@ class TwoAtOnce(OneImageAPiece):
 
 TWINS: list[tuple[Suite, Any, Any]] = [
     (checks.CONV2D, fast.Conv2d, None),
-    (checks.CONV2D, fast.Conv2d, small_kernel_cases()),
-    (checks.CONV2D, OneTileAtATime, small_kernel_cases()),
+    (checks.CONV2D, InTiles, None),
+    (checks.CONV2D, InTiles, tiled_cases()),
+    (checks.CONV2D, InTilesImageByImage, tiled_cases()),
     (checks.MAX_POOL2D, fast.MaxPool2d, None),
     (checks.AVG_POOL2D, fast.AvgPool2d, None),
     (checks.LOCAL_RESPONSE_NORM, fast.LocalResponseNorm, None),
+    (checks.LOCAL_RESPONSE_NORM, PixelByPixel, None),
     (checks.RELU, fast.ReLU, None),
     (checks.LINEAR, fast.Linear, None),
     (checks.DROPOUT, fast.Dropout, None),
@@ -66,13 +78,14 @@ def test_what_is_claimed_of_the_plain_layer_holds(suite: Suite, cls: Any, cases:
 @pytest.mark.parametrize(
     ("plain", "quick", "cases"),
     [
-        (layers.Conv2d, fast.Conv2d, st.one_of(conv_cases(), small_kernel_cases())),
+        (layers.Conv2d, fast.Conv2d, conv_cases()),
+        (layers.Conv2d, InTiles, st.one_of(conv_cases(), tiled_cases())),
         (layers.MaxPool2d, fast.MaxPool2d, pool_cases(MaxPoolCase)),
         (layers.LocalResponseNorm, fast.LocalResponseNorm, lrn_cases()),
         (layers.Sequential, OneImageAtATime, sequential_cases()),
         (layers.Sequential, OneImageAPiece, sequential_cases()),
     ],
-    ids=["Conv2d", "MaxPool2d", "LocalResponseNorm", "Blocked", "Split"],
+    ids=["Conv2d", "Conv2d in tiles", "MaxPool2d", "LocalResponseNorm", "Blocked", "Split"],
 )
 @given(data=st.data())
 def test_twins_agree(data: st.DataObject, plain: Any, quick: Any, cases: Any, dtype: Any) -> None:

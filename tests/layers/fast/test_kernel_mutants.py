@@ -19,7 +19,7 @@ from tests.cuda.compiled import compiler
 from tests.layers.fast.hosted import hosted
 from tests.layers.fast.test_kernels import agree, the_masks_are_equal
 from tests.mutants.engine import Mutant, Subject, run
-from tests.strategies import small_kernel_cases
+from tests.strategies import tiled_cases
 
 
 def judged(suite: Any, cls: Any, **options: Any) -> None:
@@ -51,7 +51,7 @@ def mutant(name: str, within: str, old: str, new: str) -> Mutant:
 MUTANTS = [
     *planted(
         columns,
-        lambda fresh: judged(checks.CONV2D, fresh.Conv2d, cases=small_kernel_cases()),
+        lambda fresh: judged(checks.CONV2D, fresh.Conv2d, cases=tiled_cases()),
         mutant("stride forgotten", "_columns", "self.stride, self.padding, out", "(1, 1), self.padding, out"),
         mutant("padding forgotten when scattering", "_scatter", "self.padding, out", "(0, 0, 0, 0), out"),
         mutant("scattered elsewhere", "_scatter", "out=dx", "out=dx.copy()"),

@@ -23,7 +23,7 @@ from tests.checks.suite import Suite, copies, gradients, same
 from tests.cuda import stand_in
 from tests.cuda.compiled import compiler
 from tests.layers.fast.hosted import hosted, put, there
-from tests.strategies import small_kernel_cases
+from tests.strategies import tiled_cases
 
 KERNELS_OF = {
     "Conv2d": {"im2col", "col2im", "bias_relu"},
@@ -47,7 +47,7 @@ class OneImageAtATime(fast.Blocked):
 
 TWINS: list[tuple[Suite, Any, Any]] = [
     (checks.CONV2D, fast.Conv2d, None),
-    (checks.CONV2D, OneImageOfColumns, small_kernel_cases()),
+    (checks.CONV2D, OneImageOfColumns, tiled_cases()),
     (checks.LINEAR, fast.Linear, None),
     (checks.RELU, fast.ReLU, None),
     (checks.MAX_POOL2D, fast.MaxPool2d, None),

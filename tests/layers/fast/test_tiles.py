@@ -1,0 +1,124 @@
+"""The parts of the convolution in tiles: the matrices, which tiles are taken, and the rooms they are kept in."""
+
+from __future__ import annotations
+
+from threading import Thread
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minialex.layers import fast
+from minialex.layers.fast import toom_cook
+from minialex.layers.fast.tiles import Tiles
+from minialex.layers.fast.workspace import room, workspace
+from tests.checks.suite import same
+
+SIZES = [(m, r) for m in range(1, toom_cook.MOST + 1) for r in range(1, toom_cook.MOST + 2 - m)]
+
+
+@pytest.mark.parametrize(("m", "r"), SIZES)
+def test_n_multiplications_make_m_outputs_of_r_taps(m: int, r: int) -> None:
+    A, G, B = toom_cook.matrices(m, r)
+    n = m + r - 1
+    assert (A.shape, G.shape, B.shape) == ((m, n), (n, r), (n, n))
+    rng = np.random.default_rng((m, r))
+    g, d = rng.standard_normal(r), rng.standard_normal(n)
+    same("y", A @ ((G @ g) * (B @ d)), np.array([d[i : i + r] @ g for i in range(m)]), 1e-13)
+
+
+def test_two_outputs_of_three_taps_are_winograds() -> None:
+    """What lesson 14 draws: four multiplications, and nothing but sums, differences and halves."""
+    A, G, B = toom_cook.matrices(2, 3)
+    np.testing.assert_array_equal(abs(B) > 0, [[1, 0, 1, 0], [0, 1, 1, 0], [0, 1, 1, 0], [0, 1, 0, 1]])
+    assert set(abs(A).ravel()) | set(abs(B).ravel()) == {0, 1}
+    assert set(abs(G).ravel()) == {0, 0.5, 1}
+
+
+def test_rounding_in_float32_stays_near_that_of_one_sum() -> None:
+    """The reason for 8 points at most: more of them are larger numbers, which cancel."""
+    rng = np.random.default_rng(0)
+    errors = []
+    for m, r in ((1, 1), (4, 5), (6, 3)):
+        A, G, B = (each.astype(np.float32) for each in toom_cook.matrices(m, r))
+        g, d = rng.standard_normal((r, 4000)).astype(np.float32), rng.standard_normal((m + r - 1, 4000)).astype(np.float32)
+        y = A @ ((G @ g) * (B @ d))
+        exact = np.array([(d[i : i + r].astype(float) * g).sum(axis=0) for i in range(m)])
+        errors.append(np.sqrt(((y - exact) ** 2).mean() / (exact**2).mean()))
+    assert errors[0] < 1e-7
+    assert max(errors) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("conv", "shape", "m", "left"),
+    [
+        (fast.Conv2d(3, 48, 11, stride=4), (1, 3, 227, 227), (4, 4), 0.643),
+        (fast.Conv2d(48, 128, 5, padding=2), (1, 48, 27, 27), (4, 4), 0.315),
+        (fast.Conv2d(256, 192, 3, padding=1), (1, 256, 13, 13), (5, 5), 0.392),
+        (fast.Conv2d(192, 128, 3, padding=1), (1, 192, 13, 13), (5, 5), 0.439),
+    ],
+    ids=["conv1", "conv2", "conv3", "conv5"],
+)
+def test_the_papers_convolutions_are_done_in_tiles(
+    conv: fast.Conv2d, shape: tuple[int, ...], m: tuple[int, int], left: float
+) -> None:
+    """`left` of the multiplications of the plain way, with those of B ⊗ B and A ⊗ A."""
+    tiles = conv.tiles(shape)
+    assert tiles is not None
+    assert tiles.m == m
+    nn, mm, C, O = np.prod(tiles.width), np.prod(m), conv.in_channels * np.prod(conv.stride), conv.out_channels
+    taken = np.prod(tiles.grid) * (nn * nn * C + nn * C * O + mm * nn * O)
+    assert taken / conv.multiply_adds(shape) == pytest.approx(left, abs=0.005)
+
+
+@pytest.mark.parametrize(
+    ("conv", "shape"),
+    [
+        (fast.Conv2d(192, 192, 1), (1, 192, 13, 13)),
+        (fast.Conv2d(1, 16, 3), (1, 1, 8, 8)),
+        (fast.Conv2d(64, 64, 11), (1, 64, 20, 20)),
+        (fast.Conv2d(64, 64, 3, padding=3), (1, 64, 9, 9)),
+    ],
+    ids=["a pixel", "few channels", "too large for 8 points", "tiles of padding alone"],
+)
+def test_others_go_the_plain_way(conv: fast.Conv2d, shape: tuple[int, ...]) -> None:
+    assert conv.tiles(shape) is None
+
+
+@given(data=st.data())
+def test_cutting_and_laying_are_adjoint_to_what_undoes_them(data: st.DataObject) -> None:
+    """<cut x, t> = <x, cut_adjoint t>, and likewise for lay: with tiles of any size, not only the cheapest."""
+    pairs = st.tuples(st.integers(1, 4), st.integers(1, 4))
+    stride = data.draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    kernel = stride[0] * data.draw(st.integers(1, 3)), stride[1] * data.draw(st.integers(1, 3))
+    H, W = kernel[0] + data.draw(st.integers(0, 9)), kernel[1] + data.draw(st.integers(0, 9))
+    outputs = (H - kernel[0]) // stride[0] + 1, (W - kernel[1]) // stride[1] + 1
+    tiles, rng = (
+        Tiles(data.draw(pairs), kernel, stride, (0, 0, 0, 0), outputs),
+        np.random.default_rng(data.draw(st.integers(0, 99))),
+    )
+
+    x, y = rng.standard_normal((2, 3, H, W)), rng.standard_normal((2, *outputs, 3))
+    cut = tiles.cut(x).copy()
+    dx, dcut = np.full_like(x, np.nan), rng.standard_normal(cut.shape)
+    tiles.cut_adjoint(dcut, dx)
+    same("<cut x, t>", np.vdot(cut, dcut), np.vdot(x, dx), 1e-12)
+
+    dlay = tiles.lay_adjoint(y).copy()
+    laid, lay = np.full_like(y, np.nan), rng.standard_normal(dlay.shape)
+    tiles.lay(lay, np.zeros(3), laid)
+    same("<lay t, y>", np.vdot(laid, y), np.vdot(lay, dlay), 1e-12)
+
+
+def test_a_thread_finds_its_own_room_again_and_nobody_elses() -> None:
+    x = np.ones(3, np.float32)
+    mine = room(x, (4, 25), "test")
+    assert np.shares_memory(room(x, (7,), "test"), mine)
+    assert not np.shares_memory(room(x, (4, 25), "another"), mine)
+    assert workspace(x.astype(float), 7, "test").dtype == np.float64
+    others: list[np.ndarray] = []
+    thread = Thread(target=lambda: others.append(room(x, (4, 25), "test")))
+    thread.start()
+    thread.join()
+    assert not np.shares_memory(others[0], mine)
