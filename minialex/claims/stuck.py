@@ -42,8 +42,8 @@ from minialex.runs.build import with_biases
 from minialex.seeds import generator
 
 SIDE = 224
-STEPS, QUICK_STEPS = 60, 120
-BATCH, QUICK_BATCH = 16, 32
+STEPS, QUICK_STEPS = 300, 120
+BATCH = 32
 LAST = 20  # steps whose mean loss says whether a net is stuck
 POWER = 4  # iterations for the sharpness
 MANY = 1000  # the paper's classes
@@ -93,7 +93,7 @@ def run(bench: Bench) -> str:
 def _run(bench: Bench, setting: Setting, seed: int, source: Source) -> None:
     net, prepare = net_of(bench, setting, seed, source), shown(source, bench.quick)
     classes, steps = net.num_classes, QUICK_STEPS if bench.quick else STEPS
-    batches = batches_of(source, prepare, seed, QUICK_BATCH if bench.quick else BATCH)
+    batches = batches_of(source, prepare, seed, BATCH)
     first = next(batches)
     curvature = sharpness(net, *first, iterations=POWER)
     with_many = sharpness(net_of(bench, setting, seed, source, MANY), *first, iterations=POWER)
