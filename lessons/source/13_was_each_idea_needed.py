@@ -235,7 +235,7 @@ draw.ablations(
 # - **Nothing to see far.** Three convolutions in a row, on maps of 4 x 4, and each reads a neighbourhood of 3 x 3: after the first one, everything has nearly seen everything. There is nothing left for depth to do. In a photo there is.
 # - **Nothing to share out.** Digits are grey. In the paper one tower came to look at colours and the other at shapes. Where there is nothing to share out, there is little to tell each other.
 #
-# And one more warning, about this very picture. With eight seeds, which takes a few minutes, we found for `conv3` -0.4 ± 1.1, for `conv4` -1.2 ± 0.9, for `conv5` 0.0 ± 0.9, for the overlap -2.8 ± 0.5, for dropout -2.3 ± 0.7, and for the meeting of the
+# And one more warning, about this very picture. With eight seeds, which takes a few minutes, we found for `conv3` -0.4 ± 1.1, for `conv4` -1.2 ± 0.9, for `conv5` 0.0 ± 0.9, for normalisation -0.1 ± 0.8, for the overlap -2.8 ± 0.5, for dropout -2.3 ± 0.7, and for the meeting of the
 # towers +1.2 ± 1.1. So the bars of overlap and dropout were right. But if your picture shows `conv3` or `conv4` in orange, that was **the luck of three seeds**, and the meeting's sign has turned round. Twice the standard error is not a proof, least of all when one looks at seven bars at once: the more one looks at, the surer something
 # will stick out by chance.
 #
