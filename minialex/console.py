@@ -19,6 +19,12 @@ class Refused(Exception):
     """The command line asks for what cannot be. The message is one line that says what would work."""
 
 
+def complain(script: str, message: str, code: int) -> int:
+    """Say on stderr what is wrong; returns the exit code."""
+    print(f"{script}: {message}", file=sys.stderr, flush=True)
+    return code
+
+
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser whose errors are one line, without the usage."""
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from minialex.checkpoint import CheckpointError
-from minialex.console import Refused
+from minialex.console import Refused, complain
 from minialex.data.errors import DataError
 from minialex.devices import DeviceError
 from minialex.opened import RunError
@@ -28,12 +28,6 @@ def answer(script: str, work: Callable[[], int], no_memory: str) -> int:
         return complain(script, no_memory, 2)
     except KeyboardInterrupt:
         return complain(script, "stopped", 130)
-
-
-def complain(script: str, message: str, code: int) -> int:
-    """Say it on stderr; returns the code."""
-    print(f"{script}: {message}", file=sys.stderr)
-    return code
 
 
 def start(main: Callable[[], int]) -> NoReturn:

@@ -15,7 +15,7 @@ from minialex.bench.contest import Found, Wanted, growth, layers_alone, whole_st
 from minialex.bench.machine import machine
 from minialex.bench.peers import PeerFailed
 from minialex.bench.report import head, sections, update_markdown
-from minialex.console import Parser, Refused, one_of, whole
+from minialex.console import Parser, Refused, complain, one_of, whole
 from minialex.devices import DeviceError, parse_devices
 from minialex.devices.cpu import cores
 from minialex.nets import NETS
@@ -49,13 +49,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"\n{table}")
         finish(flags, found, shlex.join(["python", "scripts/bench.py", *arguments]))
     except Refused as refusal:
-        return complain(str(refusal), 2)
+        return complain("bench.py", str(refusal), 2)
     except PeerFailed as failure:
-        return complain(str(failure).replace("Refused: ", ""), 2 if "Refused: " in str(failure) else 1)
+        return complain("bench.py", str(failure).replace("Refused: ", ""), 2 if "Refused: " in str(failure) else 1)
     except OSError as error:
-        return complain(f"{error.filename or 'writing'}: {error.strerror or error}", 1)
+        return complain("bench.py", f"{error.filename or 'writing'}: {error.strerror or error}", 1)
     except KeyboardInterrupt:
-        return complain("stopped", 130)
+        return complain("bench.py", "stopped", 130)
     return 0
 
 
@@ -152,11 +152,6 @@ def finish(flags: argparse.Namespace, found: Found, command: str) -> None:
 def say(text: str) -> None:
     """How far it is: to stderr, so that stdout has the tables only."""
     print(f"... {text}", file=sys.stderr, flush=True)
-
-
-def complain(message: str, code: int) -> int:
-    print(f"bench.py: {message}", file=sys.stderr)
-    return code
 
 
 if __name__ == "__main__":

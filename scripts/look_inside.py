@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minialex.arrays import Array
-from minialex.console import Parser, Refused, one_of, whole
+from minialex.console import Parser, Refused, complain, one_of, whole
 from minialex.data.errors import BadPicture, printable
 from minialex.data.query import read_query
 from minialex.evaluation import BATCH_SIZE, softmax
-from minialex.frame import answer, complain, start
+from minialex.frame import answer, start
 from minialex.inside import exchanges, occlusion, outputs, pixel_gradient, units
 from minialex.net import Net
 from minialex.newfile import check_new, numbered, write_new

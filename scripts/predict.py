@@ -14,11 +14,11 @@ from typing import NamedTuple
 import numpy as np
 
 from minialex.arrays import Array
-from minialex.console import Parser, Refused, one_of, whole
+from minialex.console import Parser, Refused, complain, one_of, whole
 from minialex.data.errors import BadPicture, printable
 from minialex.data.query import Query, read_query
 from minialex.evaluation import BATCH_SIZE, predict
-from minialex.frame import answer, complain, start
+from minialex.frame import answer, start
 from minialex.newfile import check_new, numbered, write_new
 from minialex.opened import CHECKPOINTS, Opened, open_runs
 

@@ -16,7 +16,7 @@ from time import perf_counter
 
 from minialex.claims import CLAIMS, Bench, Claim
 from minialex.claims.publish import CONCLUSION, PublishError, publish, update
-from minialex.console import Parser, Refused, duration, one_of, whole
+from minialex.console import Parser, Refused, complain, duration, one_of, whole
 from minialex.data import DataError, Source, open_data
 from minialex.devices import Device, DeviceError, parse_devices
 from minialex.runs.folder import Run
@@ -81,9 +81,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             run(flags)
     except (Refused, DataError, DeviceError, PublishError) as refusal:
-        return complain(str(refusal), 2)
+        return complain("reproduce.py", str(refusal), 2)
     except KeyboardInterrupt:
-        return complain("stopped; --resume with --out goes on, and trains no net again that is finished", 130)
+        return complain("reproduce.py", "stopped; --resume with --out goes on, and trains no net again that is finished", 130)
     return 0
 
 
@@ -182,11 +182,6 @@ def _seeds(text: str) -> tuple[int, ...]:
 
 def say(line: str) -> None:
     print(line, flush=True)
-
-
-def complain(message: str, code: int) -> int:
-    print(f"reproduce.py: {message}", file=sys.stderr, flush=True)
-    return code
 
 
 if __name__ == "__main__":

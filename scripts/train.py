@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from time import perf_counter
 
 from minialex.checkpoint import CheckpointError
-from minialex.console import Refused, progress, stop_signals
+from minialex.console import Refused, complain, progress, stop_signals
 from minialex.data import DataError
 from minialex.newfile import check_new, write_new
 from minialex.recipes import RecipeError
@@ -36,11 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             check_new(flags.trace)
         session, notices = begin(asked_for(flags), **own)
     except (Refused, RecipeError, DataError, CheckpointError) as refusal:
-        return complain(str(refusal), 2)
+        return complain("train.py", str(refusal), 2)
     except MemoryError:
-        return complain("there is not enough memory for this net and these data", 2)
+        return complain("train.py", "there is not enough memory for this net and these data", 2)
     except KeyboardInterrupt:
-        return complain("stopped before the first step", 130)
+        return complain("train.py", "stopped before the first step", 130)
     with session.folder:
         return run(session, notices, flags.trace)
 
@@ -55,11 +55,11 @@ def run(session: Session, notices: Sequence[str], trace: str | None) -> int:
         print(report.head(session), flush=True)
         return learn(session) if trace is None else traced(session, trace)
     except KeyboardInterrupt:
-        return complain(f"stopped at once; what was saved before is in {session.run.path}. {go_on(session)}", 130)
+        return complain("train.py", f"stopped at once; what was saved before is in {session.run.path}. {go_on(session)}", 130)
     except CheckpointError as failure:
-        return complain(f"{failure}. {go_on(session)}", 1)
+        return complain("train.py", f"{failure}. {go_on(session)}", 1)
     except OSError as failure:
-        return complain(f"writing failed: {failure.strerror or failure}. {go_on(session)}", 1)
+        return complain("train.py", f"writing failed: {failure.strerror or failure}. {go_on(session)}", 1)
 
 
 def learn(session: Session) -> int:
@@ -93,7 +93,7 @@ def learn(session: Session) -> int:
     if copies:
         print(f"\nthe copies of one step, with a batch of {learning.batch_size}\n{copies}")
     print(report.tail(session, perf_counter() - start), flush=True)
-    return complain(trouble, code) if trouble else 0
+    return complain("train.py", trouble, code) if trouble else 0
 
 
 def traced(session: Session, file: str) -> int:
@@ -103,7 +103,7 @@ def traced(session: Session, file: str) -> int:
     with Tracer(session.net, session.optimizer, session.batches, skip=1) as tracer:
         code = learn(session)
     if not any(span.kind == "update" for span in tracer.spans()):
-        return complain("no timeline: it begins with the second step, and there was none", code)
+        return complain("train.py", "no timeline: it begins with the second step, and there was none", code)
     write_new(file, json.dumps(chrome(tracer.spans())).encode())
     session.run.write_picture("timeline.png", timeline(tracer.spans(), f"{session.run.path.name}: one training step"))
     print(f"timeline   {file}, for https://ui.perfetto.dev; {session.run.path / 'timeline.png'}", flush=True)
@@ -144,11 +144,6 @@ def nearest(path: str) -> str:
     """The path from here, if it lies below; else as it is."""
     below = os.path.relpath(path)
     return path if below.startswith(os.pardir) else below
-
-
-def complain(message: str, code: int) -> int:
-    print(f"train.py: {message}", file=sys.stderr, flush=True)
-    return code
 
 
 if __name__ == "__main__":

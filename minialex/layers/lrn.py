@@ -101,7 +101,7 @@ class LocalResponseNorm(Layer):
 
 
 def power(d: Array, exponent: float) -> Array:
-    """d ** exponent. The paper's d^-0.75 = 1 / (sqrt(d) sqrt(sqrt(d))) costs two roots, many times cheaper than a power."""
+    """d ** exponent. The paper's d^-0.75 = 1 / (sqrt(d) sqrt(sqrt(d))) costs two roots, which take less than a power."""
     if exponent != -0.75:
         return d**exponent
     xp: Any = array_module(d)
