@@ -31,13 +31,13 @@ _of_thread = _OfThread()
 def workspace(like: Any, numbers: int, name: str = "columns") -> Array:
     """At least so many numbers of like's dtype, of any value; they are the caller's until somebody else asks for this name."""
     kind: tuple[Any, ...]
-    if array_module(like) is np:
+    if isinstance(like, np.ndarray):
+        if type(like) is not np.ndarray:
+            return empty(like, (numbers,))  # one that remembers its device would lend that to the next user
         mine, kind = _of_thread.arrays, (name, like.dtype)
     else:  # all GPUs have the same null stream
-        mine, kind = (
-            _of_streams.setdefault(array_module(like).cuda.get_current_stream(), {}),
-            (name, like.dtype, like.device.id),
-        )
+        mine = _of_streams.setdefault(array_module(like).cuda.get_current_stream(), {})
+        kind = name, like.dtype, like.device.id
     if kind not in mine or mine[kind].size < numbers:
         mine.pop(kind, None)  # the old one may go before the new one comes
         mine[kind] = empty(like, (numbers,))

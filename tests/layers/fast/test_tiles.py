@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minialex.devices import parse_devices, strict_mode
 from minialex.layers import fast
 from minialex.layers.fast import toom_cook
 from minialex.layers.fast.tiles import Tiles
 from minialex.layers.fast.workspace import room, workspace
 from tests.checks.suite import same
+from tests.layers.fast.test_fast import InTiles
 
 SIZES = [(m, r) for m in range(1, toom_cook.MOST + 1) for r in range(1, toom_cook.MOST + 2 - m)]
 
@@ -122,3 +124,13 @@ def test_a_thread_finds_its_own_room_again_and_nobody_elses() -> None:
     thread.start()
     thread.join()
     assert not np.shares_memory(others[0], mine)
+
+
+def test_a_room_has_no_device() -> None:
+    """A thread may work for two devices in turn, and what strict mode remembers of the first is not for the second."""
+    x = np.ones((1, 2, 6, 5), np.float32)
+    for place in parse_devices("cpu,cpu"):
+        with strict_mode(), place:
+            conv = InTiles(2, 3, 3, padding=1)
+            conv.forward(place.put(x))
+            assert conv.backward(place.put(np.ones((1, 3, 6, 5), np.float32))).shape == x.shape
