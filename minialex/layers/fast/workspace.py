@@ -31,10 +31,8 @@ _of_thread = _OfThread()
 def workspace(like: Any, numbers: int, name: str = "columns") -> Array:
     """At least so many numbers of like's dtype, of any value; they are the caller's until somebody else asks for this name."""
     kind: tuple[Any, ...]
-    if isinstance(like, np.ndarray):
-        if type(like) is not np.ndarray:
-            return empty(like, (numbers,))  # one that remembers its device would lend that to the next user
-        mine, kind = _of_thread.arrays, (name, like.dtype)
+    if isinstance(like, np.ndarray):  # in strict mode an array has a place, and so has memory that is made like it
+        mine, kind = _of_thread.arrays, (name, like.dtype, type(like), getattr(like, "place", None))
     else:  # all GPUs have the same null stream
         mine = _of_streams.setdefault(array_module(like).cuda.get_current_stream(), {})
         kind = name, like.dtype, like.device.id

@@ -126,7 +126,7 @@ def test_a_thread_finds_its_own_room_again_and_nobody_elses() -> None:
     assert not np.shares_memory(others[0], mine)
 
 
-def test_a_room_has_no_device() -> None:
+def test_a_room_is_that_of_a_device() -> None:
     """A thread may work for two devices in turn, and what strict mode remembers of the first is not for the second."""
     x = np.ones((1, 2, 6, 5), np.float32)
     for place in parse_devices("cpu,cpu"):
