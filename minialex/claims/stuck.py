@@ -273,7 +273,7 @@ CLAIM = Claim(
     says="With few classes the paper's biases and rate leave the 224 x 224 net at a loss of ln(classes); a lower "
     "rate or smaller biases do not (sections 3.5 and 5).",
     paper="not in the paper: 1000 classes do not show it",
-    cost="about 8 min a seed on two cores, for the 224 x 224 net",
+    cost="about 20 min a seed on two cores, for the 224 x 224 net",
     run=run,
     report=report,
     large=True,
