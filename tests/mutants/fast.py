@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from minialex.layers.fast import blocked, conv, lrn, pool, split, tiles, toom_cook
+from minialex.layers.fast.cheapest import cheapest
 from tests.checks import check_conv2d, check_local_response_norm, check_max_pool2d, check_sequential
 from tests.mutants.engine import Mutant, Subject, run
 from tests.strategies import tiled_cases
@@ -23,14 +24,19 @@ def in_tiles(fresh: ModuleType) -> Any:
 def with_tiles(fresh: ModuleType) -> Any:
     """The fast Conv2d, which cuts these tiles."""
     module = run(conv, inspect.getsource(conv))
-    module.__dict__["Tiles"] = fresh.Tiles
+
+    def chosen(*case: Any) -> Any:
+        found = cheapest(*case)
+        return None if found is None else fresh.Tiles(**vars(found))
+
+    module.__dict__["cheapest"] = chosen
     return in_tiles(module)
 
 
 def with_matrices(fresh: ModuleType) -> Any:
     """The fast Conv2d, with these matrices."""
     module = run(conv, inspect.getsource(conv))
-    module.__dict__["toom_cook"] = fresh
+    module.__dict__["in_two_dimensions"] = fresh.in_two_dimensions
     return in_tiles(module)
 
 

@@ -19,18 +19,16 @@ more than is saved, and the layer goes the plain way.
 
 from __future__ import annotations
 
-from functools import cache
-from itertools import product
 from math import prod
-from typing import Any
 
 import numpy as np
 
 from minialex.arrays import Array, Shape, array_module, empty, zeros
-from minialex.layers.fast import columns, toom_cook
-from minialex.layers.fast.tiles import Pair, Tiles
+from minialex.layers.fast import columns
+from minialex.layers.fast.cheapest import cheapest
+from minialex.layers.fast.tiles import Tiles
+from minialex.layers.fast.toom_cook import in_two_dimensions
 from minialex.layers.fast.workspace import room
-from minialex.layers.im2col import Sides
 
 
 class Conv2d(columns.Conv2d):
@@ -45,7 +43,7 @@ class Conv2d(columns.Conv2d):
             return super().forward(x, train)
         self._saved = x
         N, O, oH, oW = self.output_shape(x.shape)
-        A, G, B = matrices(tiles.m, tiles.taps, x.dtype)
+        A, G, B = in_two_dimensions(tiles.m, tiles.taps, x.dtype)
         U, b = self._filters(tiles, G, x), self.params["bias"].astype(x.dtype, copy=False)
         y = empty(x, (N, oH, oW, O))
         for images in self._pieces(x, tiles):
@@ -59,12 +57,11 @@ class Conv2d(columns.Conv2d):
         if (tiles := self._tiles(x)) is None:
             return super().backward(dy)
         self._check_upstream(dy, self.output_shape(x.shape))
-        A, G, B = matrices(tiles.m, tiles.taps, x.dtype)
+        A, G, B = in_two_dimensions(tiles.m, tiles.taps, x.dtype)
         U, db = self._filters(tiles, G, x), zeros(x, (self.out_channels,))
         dU = [np.zeros_like(u) for u in U]
-        dx = empty(x, (len(x), *x.shape[2:], self.in_channels) if self.input_gradient else (len(x), 0, 0, 0)).transpose(
-            0, 3, 1, 2
-        )
+        shape = (len(x), *x.shape[2:], self.in_channels) if self.input_gradient else (len(x), 0, 0, 0)
+        dx = empty(x, shape).transpose(0, 3, 1, 2)
         for images in self._pieces(x, tiles):
             for g, (ins, outs) in enumerate(self._slices()):
                 dY = tiles.lay_adjoint(dy[images, outs].transpose(0, 2, 3, 1))
@@ -115,30 +112,3 @@ def times(matrix: Array, tiles: Array, name: str) -> Array:
 def products(a: Array, b: Array, name: str) -> Array:
     """a[t] b[t] for each place t, in the room of this name."""
     return np.matmul(a, b, out=room(a, (len(a), a.shape[1], b.shape[2]), name))
-
-
-@cache
-def matrices(m: Pair, taps: Pair, dtype: np.dtype[Any]) -> tuple[Array, Array, Array]:
-    """A ⊗ A, G ⊗ G and B ⊗ B."""
-    rows, columns = (toom_cook.matrices(m[axis], taps[axis]) for axis in (0, 1))
-    A, G, B = (np.kron(row, column).astype(dtype) for row, column in zip(rows, columns, strict=True))
-    return A, G, B
-
-
-@cache
-def cheapest(channels: Pair, kernel: Pair, stride: Pair, padding: Sides, outputs: Pair, pays: float) -> Tiles | None:
-    """The tiles that take the fewest multiplications for these (input, output) channels; None where they save too few."""
-    C, O = channels[0] * prod(stride), channels[1]
-
-    def multiplications(tiles: Tiles) -> int:
-        nn, mm = prod(tiles.width), prod(tiles.m)
-        return prod(tiles.grid) * (nn * nn * C + nn * C * O + mm * nn * O)
-
-    sizes = range(1, toom_cook.MOST + 1)
-    all_tiles = [Tiles((mH, mW), kernel, stride, padding, outputs) for mH, mW in product(sizes, sizes)]
-    fitting = [tiles for tiles in all_tiles if max(tiles.width) <= toom_cook.MOST]
-    if not fitting or max(padding[:2]) >= kernel[0] or max(padding[2:]) >= kernel[1]:
-        return None
-    best = min(fitting, key=multiplications)
-    plain = prod(outputs) * prod(kernel) * channels[0] * O
-    return best if multiplications(best) <= pays * plain else None

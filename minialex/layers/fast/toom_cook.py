@@ -18,6 +18,7 @@ of (x - q) over all others q, divided by its value at p. That division is left t
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.polynomial.polynomial import polyfromroots
@@ -38,6 +39,14 @@ def matrices(m: int, r: int) -> tuple[Array, Array, Array]:
         B[k, :-1] = polyfromroots(others)
         G[k] /= np.prod(p - others)
     B[-1] = polyfromroots(points)
+    return A, G, B
+
+
+@cache
+def in_two_dimensions(m: tuple[int, int], r: tuple[int, int], dtype: np.dtype[Any]) -> tuple[Array, Array, Array]:
+    """A ⊗ A, G ⊗ G and B ⊗ B, for rows and columns at once, in this dtype."""
+    rows, columns = matrices(m[0], r[0]), matrices(m[1], r[1])
+    A, G, B = (np.kron(row, column).astype(dtype) for row, column in zip(rows, columns, strict=True))
     return A, G, B
 
 
