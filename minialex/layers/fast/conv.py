@@ -14,7 +14,7 @@ chain with each matrix transposed, in the opposite order:
     dM = (A ⊗ A)ᵀ dY      dU[t] = V[t]ᵀ dM[t]      dW = (G ⊗ G)ᵀ dU      dV[t] = dM[t] U[t]ᵀ      dX = (B ⊗ B)ᵀ dV
 
 and dx adds up the tiles dX, which overlap. B ⊗ B itself is no small matrix: with few channels and kernels its product costs
-more than is saved, and the layer goes the plain way.
+more than is saved, and the layer goes the plain way. A pixel that is not finite spoils all outputs of its tiles.
 """
 
 from __future__ import annotations

@@ -80,9 +80,10 @@ def test_the_papers_convolutions_are_done_in_tiles(
         (fast.Conv2d(192, 192, 1), (1, 192, 13, 13)),
         (fast.Conv2d(1, 16, 3), (1, 1, 8, 8)),
         (fast.Conv2d(64, 64, 11), (1, 64, 20, 20)),
-        (fast.Conv2d(64, 64, 3, padding=3), (1, 64, 9, 9)),
+        (fast.Conv2d(64, 64, 3, padding=(3, 0)), (1, 64, 9, 9)),
+        (fast.Conv2d(64, 64, 3, padding=(0, 3)), (1, 64, 9, 9)),
     ],
-    ids=["a pixel", "few channels", "too large for 8 points", "tiles of padding alone"],
+    ids=["a pixel", "few channels", "too large for 8 points", "rows of padding alone", "columns of padding alone"],
 )
 def test_others_go_the_plain_way(conv: fast.Conv2d, shape: tuple[int, ...]) -> None:
     assert conv.tiles(shape) is None
