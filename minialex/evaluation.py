@@ -30,6 +30,7 @@ from minialex.data.dataset import Images, Split
 from minialex.data.loader import Loader
 from minialex.data.views import CentreCrop, TenViews
 from minialex.net import Net
+from minialex.shown import Shown
 
 BATCH_SIZE = 128  # images, or views of images, that go through the net at once
 
@@ -80,13 +81,10 @@ def log_probabilities(
     if batch_size < 1 or len(images) == 0:
         raise ValueError(f"evaluation needs images and a batch size of at least 1, got {len(images)} and {batch_size}")
     parts = []
-    for batch in _batches(images, prepare, batch_size, workers):
-        if batch.ndim == 5:
-            views, n = batch.shape[:2]
-            logits = net.forward(batch.reshape(views * n, *batch.shape[2:]))
-            parts.append(log_mean(log_softmax(logits).reshape(views, n, -1)))
-        else:
-            parts.append(log_softmax(net.forward(batch)))
+    for batch in _batches(images, prepare, batch_size, workers, as_bytes=net.takes_bytes):
+        views, batch = _in_a_row(batch)
+        logs = log_softmax(net.forward(batch))
+        parts.append(logs if views == 1 else log_mean(logs.reshape(views, -1, logs.shape[1])))
         advance(len(parts[-1]))
     return np.concatenate(parts)
 
@@ -177,15 +175,28 @@ def by_class(scores: Array, labels: Array) -> list[ClassScores]:
     return found
 
 
-def _batches(images: Images, prepare: Prepare | None, batch_size: int, workers: int) -> Iterator[Array]:
-    """All images in order, prepared, a batch at a time; of views, as many images as make about a batch together."""
+def _in_a_row(batch: Array | Shown) -> tuple[int, Array | Shown]:
+    """How many views of each image there are, and all of them (m n, C, h, w), first all images' view 0."""
+    if isinstance(batch, Shown):
+        return batch.views, batch
+    if batch.ndim != 5:
+        return 1, batch
+    views, n = batch.shape[:2]
+    return views, batch.reshape(views * n, *batch.shape[2:])
+
+
+def _batches(images: Images, prepare: Prepare | None, batch_size: int, workers: int, as_bytes: bool) -> Iterator[Array | Shown]:
+    """All images in order, prepared, a batch at a time; of views, as many images as make about a batch together.
+
+    as_bytes: if they are stored as bytes, and prepared by a CentreCrop or TenViews, they are still to be shown.
+    """
     if isinstance(prepare, Augmentation):
         prepare = prepare.at_test()
     if isinstance(prepare, CentreCrop | TenViews):
         views = 10 if isinstance(prepare, TenViews) else 1
         unknown = Split(images, np.zeros(len(images), np.int64))
         loader = Loader(unknown, max(1, batch_size // views), prepare, workers=workers, shuffle=False)
-        yield from (batch for batch, _ in loader.epoch(1))
+        yield from (batch for batch, _ in loader.epoch(1, as_bytes=as_bytes))
         return
     for start in range(0, len(images), batch_size):
         stored = images[np.arange(start, min(start + batch_size, len(images)))]

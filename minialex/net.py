@@ -10,6 +10,7 @@ import numpy as np
 from minialex.arrays import Array, Shape, channels_last
 from minialex.devices import Crossing, Device, Ledger, Wire
 from minialex.layers import Layer, Sequential
+from minialex.shown import Shown
 from minialex.summary import table
 from minialex.towers import Broadcast, Stage, Towers
 
@@ -39,16 +40,19 @@ class Net:
                 layer.params[key] = device.put(value)
         self.read_pixel_gradients(False)
 
-    def forward(self, images: Array, train: bool = False) -> Array:
-        """images (N, *input_shape) on the host, of any real dtype -> logits (N, num_classes) on the host, in the net's."""
-        images = np.asarray(images)
+    def forward(self, images: Array | Shown, train: bool = False) -> Array:
+        """images (N, *input_shape) on the host, of any real dtype -> logits (N, num_classes) on the host, in the net's.
+
+        Images as bytes that are still to be shown (minialex/shown.py) become views on each GPU; for CPU devices here and now.
+        """
+        images = images if isinstance(images, Shown) else np.asarray(images)
         if images.shape[1:] != self.input_shape or len(images) == 0:
             wanted = ", ".join(map(str, self.input_shape))
             raise ValueError(f"the net expects images of shape (N, {wanted}) with N >= 1, got {images.shape}")
         if images.dtype.kind not in "fuib":
             raise TypeError(f"the net expects images of real numbers, got {images.dtype}")
         self.ledger.clear()
-        activation: tuple[Array, ...] = (images.astype(self.dtype, copy=False),)
+        activation: tuple[Any, ...] = (images.astype(self.dtype, copy=False),)
         for stage in self.stages:
             activation = stage.forward(activation, train)
         (logits,) = activation
@@ -60,9 +64,14 @@ class Net:
         """Whether images may set out for the devices before it is their turn (`expect`): GPUs compute and copy at once."""
         return any(device.sends_ahead for device in self.devices)
 
-    def expect(self, images: Array) -> None:
+    @property
+    def takes_bytes(self) -> bool:
+        """Whether images had better come as bytes that are still to be shown: GPUs make the views by a kernel of their own."""
+        return isinstance(first := self.stages[0], Broadcast) and first.makes_views
+
+    def expect(self, images: Array | Shown) -> None:
         """These images will be the next forward's: let them set out. Only that very array, unchanged, makes use of it."""
-        if isinstance(first := self.stages[0], Broadcast) and images.dtype == self.dtype:
+        if isinstance(first := self.stages[0], Broadcast) and (isinstance(images, Shown) or images.dtype == self.dtype):
             first.expect(images)
 
     def backward(self, dlogits: Array) -> None:

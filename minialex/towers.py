@@ -18,11 +18,13 @@ from functools import reduce
 from itertools import accumulate, pairwise
 from math import prod
 from operator import add
+from typing import Any
 
 from minialex.arrays import Array, Shape, array_module
-from minialex.devices import Device, Ledger, Wire, on_all, pack
-from minialex.layers import Layer
+from minialex.devices import Device, Ledger, Standing, Wire, on_all, pack
+from minialex.layers import Layer, cuda
 from minialex.layers.fast import Split
+from minialex.shown import Shown
 
 Activation = tuple[Array, ...]
 Devices = tuple[Device, ...]
@@ -57,7 +59,11 @@ class Stage:
 
 
 class Broadcast(Stage):
-    """A host batch (N, C, H, W) becomes one array on each device."""
+    """A host batch (N, C, H, W) becomes one array on each device.
+
+    Of a batch that is still to be shown (`Shown`) the bytes cross, and each GPU makes the views itself; for CPU devices they
+    are made first. The mean crosses only when it is another than the last batch's.
+    """
 
     def __init__(self, devices: Devices = ()) -> None:
         self.name = "images"
@@ -67,21 +73,53 @@ class Broadcast(Stage):
     def place(self, devices: Devices, ledger: Ledger) -> Devices:
         super().place(devices, ledger)
         self._wires = {to: self._wire(None, to, "forward") for to in devices}
+        self._means = {to: Standing(None, to, self.name, "forward", ledger) for to in devices}
+        self._views: dict[Device, Array] = {}  # where each makes its views, (N, h, w, C)
         return devices
 
-    def expect(self, images: Array) -> None:
-        """The next forward will be of this very array: it may set out for the GPUs now."""
-        if pack(images) is images:
-            for wire in self._wires.values():
-                wire.expect(images)
+    @property
+    def makes_views(self) -> bool:
+        """Whether the devices are GPUs on which kernels run (a test's stand-in for CuPy may have none)."""
+        return all(hasattr(device.xp, "RawModule") for device in self.devices)
 
-    def forward(self, xs: Activation, train: bool = True) -> Activation:
+    def expect(self, images: Array | Shown) -> None:
+        """The next forward will be of this very array: it may set out for the GPUs now."""
+        sent = images.memory if isinstance(images, Shown) else images
+        if pack(sent) is sent and (sent is images or self.makes_views):
+            for wire in self._wires.values():
+                wire.expect(sent)
+
+    def forward(self, xs: tuple[Any, ...], train: bool = True) -> Activation:
+        if isinstance(xs[0], Shown):
+            return self._show(xs[0]) if self.makes_views else self.forward((xs[0].finished(),), train)
         images = pack(xs[0])
         places, wires = tuple(self._wires), tuple(self._wires.values())
         for wire in wires:
             wire.announce(images)
         arrived = dict(zip(places, on_all(places, lambda wire: wire.carry(images), wires), strict=True))
         return tuple(arrived[device] for device in self.devices)
+
+    def _show(self, images: Shown) -> Activation:
+        """The bytes cross, and each device makes its views of them."""
+        places = tuple(self._wires)
+        for to in places:
+            self._wires[to].announce(images.memory)
+            self._means[to].announce(images.look.mean)
+        made = dict(zip(places, on_all(places, lambda to: self._show_on(to, images), places), strict=True))
+        return tuple(made[device] for device in self.devices)
+
+    def _show_on(self, to: Device, images: Shown) -> Array:
+        """The views on this device, which is at work. They hold until the next batch comes by, as all that a wire brings."""
+        look, (N, C, h, w) = images.look, images.shape
+        parts = images.layout.parts(self._wires[to].carry(images.memory))
+        mean = self._means[to].carry(look.mean)
+        if to not in self._views or self._views[to].shape != (N, h, w, C):
+            self._views[to] = to.empty((N, h, w, C), mean.dtype)
+        cuda.views(
+            parts.pixels, look.crop, parts.tops, parts.lefts, parts.mirrored, mean, self._views[to],
+            mean_at=look.mean_at, colours=parts.colours, divisor=look.divisor,
+        )  # fmt: skip
+        return self._views[to].transpose(0, 3, 1, 2).astype(images.dtype, copy=False)
 
     def backward(self, dys: Activation) -> Activation:
         return ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import json
 import sys
@@ -23,9 +24,13 @@ from minialex.bench.worker import Worker
 from minialex.bench.workload import Workload
 from minialex.console import Refused
 from minialex.devices import parse_devices
+from minialex.devices.cuda import CudaDevice
 from minialex.net import Net
 from minialex.nets import NETS, alexnet_grouped, cifar10_net, small_towers
+from minialex.shown import Shown
 from minialex.summary import rows
+from tests.cuda.compiled import compiler
+from tests.cuda.stand_in import installed
 from tests.narrow import Narrow
 
 ROOT = Path(__file__).parents[1]
@@ -99,6 +104,25 @@ def test_where_the_time_goes_names_every_layer_and_crossing() -> None:
     assert all(min(time) > 0 for time in where.layers.values())
     assert all(time.forward > 0 for time in where.crossings.values())
     assert 0 < where.update < where.step
+
+
+def test_on_gpus_a_step_begins_with_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiler()
+    monkeypatch.setattr("minialex.bench.workload.refuse_if_too_large", lambda planned: None)
+    begun: list[int] = []
+    begin = CudaDevice.begin
+    monkeypatch.setattr(CudaDevice, "begin", lambda self, host, *rest: (begun.append(host.nbytes), begin(self, host, *rest))[1])
+    with installed(2) as machine:
+        load = Workload("small", "0,1", 3)
+        assert isinstance(load.images, Shown)
+        assert load.images.shape == (3, *load.net.input_shape)
+        assert all(load.step() > 0 for _ in range(3))
+        assert load.infer() > 0
+        crossed = [copy.bytes for copy in machine.copies if copy.way == "up"]
+        assert crossed.count(load.images.nbytes) == 2 * (1 + 3), "for the first step, and for every other"
+        assert begun == [load.images.nbytes] * 2 * 3, "ahead of its turn"
+        gc.collect()
+    assert not machine.late
 
 
 def test_every_layer_can_be_measured_alone() -> None:

@@ -157,7 +157,7 @@ def test_a_mean_of_different_things(parts):
 class Sum:
     """A net without BLAS, so that equal must mean equal to the last bit: logit c is the sum of the pixels of column c."""
 
-    dtype, training, largest = np.dtype(np.float32), False, 0
+    dtype, training, largest, takes_bytes = np.dtype(np.float32), False, 0, False
 
     def forward(self, images, train=False):
         self.training |= train

@@ -16,22 +16,23 @@ FILES = sorted(path for path in ROOT.rglob("*.py") if "__pycache__" not in path.
 MAY_IMPORT = {
     "arrays": set(),
     "seeds": set(),
+    "shown": {"arrays"},
     "gradcheck": set(),
     "layers": {"arrays"},
     "devices": {"arrays"},
-    "towers": {"arrays", "devices", "layers"},
+    "towers": {"arrays", "devices", "layers", "shown"},
     "summary": {"arrays", "devices", "layers", "towers"},
-    "net": {"arrays", "devices", "layers", "towers", "summary"},
+    "net": {"arrays", "devices", "layers", "shown", "towers", "summary"},
     "initial": {"arrays", "devices", "layers", "net", "seeds"},
     "nets": {"arrays", "devices", "layers", "towers", "net", "initial", "seeds"},
     "optim": {"arrays", "layers", "net"},
-    "data": {"arrays", "seeds", "console"},
-    "evaluation": {"arrays", "layers", "data", "net"},
+    "data": {"arrays", "seeds", "shown", "console"},
+    "evaluation": {"arrays", "layers", "data", "net", "shown"},
     "claims": {"arrays", "console", "data", "devices", "evaluation", "initial", "inside", "layers", "net", "nets", "optim"}
     | {"plots", "inherit", "recipes", "runs", "seeds", "towers", "training"},
     "inside": {"arrays", "data", "devices", "evaluation", "layers", "net", "optim", "seeds", "towers"},
     "plots": {"arrays", "trace", "training"},
-    "training": {"arrays", "data", "evaluation", "layers", "net", "optim", "seeds"},
+    "training": {"arrays", "data", "evaluation", "layers", "net", "optim", "seeds", "shown"},
 }
 
 

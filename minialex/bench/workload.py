@@ -11,11 +11,13 @@ import numpy as np
 
 from minialex.arrays import Array, Shape
 from minialex.bench.places import Place, by_name, plain_twin
+from minialex.data.augment import Augmentation
 from minialex.devices import on_all, parse_devices
 from minialex.layers import Layer, SoftmaxCrossEntropy
 from minialex.memory import plan, refuse_if_too_large
 from minialex.nets import NETS
 from minialex.optim import SGD
+from minialex.shown import Shown
 from minialex.trace import Span, Tracer
 
 
@@ -39,6 +41,7 @@ class Where(NamedTuple):
 class Workload:
     """A net on its devices with one batch of random images, and everything that can be timed with them.
 
+    The batch comes as in training: for CPU devices as floats; for GPUs as bytes, which set out for the next step during this.
     Raises Refused where the memory that its steps need is not there.
     """
 
@@ -46,7 +49,8 @@ class Workload:
         self.net = NETS[net](parse_devices(devices), seed=seed)
         self.batch_size, self.planned = batch_size, plan(self.net, batch_size)
         refuse_if_too_large(self.planned)
-        self.images, self.labels = random_batch(self.net.input_shape, self.net.num_classes, batch_size, seed)
+        batch: Callable[..., tuple[Array | Shown, Array]] = random_bytes if self.net.takes_bytes else random_batch
+        self.images, self.labels = batch(self.net.input_shape, self.net.num_classes, batch_size, seed)
         self.optimizer, self.loss = SGD(self.net), SoftmaxCrossEntropy()
 
     def step(self) -> float:
@@ -90,6 +94,8 @@ class Workload:
     def _step(self) -> None:
         self.loss.forward(self.net.forward(self.images, train=True), self.labels)
         self.net.backward(self.loss.backward())
+        if self.net.sends_ahead:
+            self.net.expect(self.images)
         self.optimizer.step()
 
     def _timed(self, work: Callable[[], object]) -> float:
@@ -150,6 +156,16 @@ def random_batch(input_shape: Shape, num_classes: int, batch_size: int, seed: in
     C, H, W = input_shape
     images = rng.standard_normal((batch_size, H, W, C), dtype=np.float32).transpose(0, 3, 1, 2)
     return images, rng.integers(0, num_classes, batch_size)
+
+
+def random_bytes(input_shape: Shape, num_classes: int, batch_size: int, seed: int) -> tuple[Shown, Array]:
+    """The same for GPUs: images of bytes, 8/7 as wide as the net's input (256 for 224), of which windows are to be shown."""
+    rng = np.random.default_rng(seed)
+    C, h, w = input_shape
+    stored = C, 8 * h // 7, 8 * w // 7
+    view = Augmentation(stored, (h, w), mean=np.full(stored, 127.5), scale=64.0)
+    memory = rng.integers(0, 256, view.layout(batch_size).size, np.uint8)
+    return view.shown(memory, batch_size, view.draw(seed, 1, batch_size)), rng.integers(0, num_classes, batch_size)
 
 
 def random_ends(place: Place) -> tuple[Array, Array]:

@@ -9,8 +9,9 @@ from typing import Protocol
 from minialex.arrays import Array
 from minialex.data.dataset import Split
 from minialex.seeds import generator
+from minialex.shown import Shown
 
-Batch = tuple[Array, Array]  # images float32 (n, C, H, W), labels int64 (n,)
+Batch = tuple[Array | Shown, Array]  # images float32 (n, C, H, W), or bytes that will be; labels int64 (n,)
 
 
 class Batches(Protocol):

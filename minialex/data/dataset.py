@@ -11,7 +11,10 @@ from minialex.arrays import Array
 
 
 class Images(Protocol):
-    """What holds images: an array (N, C, H, W), or anything that makes or reads the ones asked for."""
+    """What holds images: an array (N, C, H, W), or anything that makes or reads the ones asked for.
+
+    One that has a `dtype`, uint8, may be asked for bytes by GPUs (Loader.epoch).
+    """
 
     def __len__(self) -> int: ...
 

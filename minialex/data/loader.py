@@ -25,8 +25,9 @@ from minialex.arrays import Array, Shape
 from minialex.data.batches import Batch
 from minialex.data.dataset import Split
 from minialex.data.errors import DataError
-from minialex.data.views import CentreCrop, Draws, channels_first, channels_last_shape
+from minialex.data.views import CentreCrop, Draws, channels_first, channels_last_shape, copy
 from minialex.seeds import generator
+from minialex.shown import Layout, Shown
 
 READ = 1 << 20  # numbers that are read from the split in one go: no second copy of a whole batch is ever made
 SLOW = 60.0  # seconds without a batch after which a warning says what is being read
@@ -51,6 +52,12 @@ class Preparation(Protocol):
     def __call__(self, images: Array, draws: Draws | None, out: Array) -> Any:
         """Write the n images' views to `out`, with their rows of the draws."""
 
+    def layout(self, n: int) -> Layout:
+        """Where the bytes of n images stand that are still to be shown. (A preparation without these two gives floats.)"""
+
+    def shown(self, memory: Array, n: int, draws: Draws | None) -> Shown:
+        """The n images in this memory, with their rows of the draws."""
+
 
 class Loader:
     """The batches of a split, each image once an epoch, prepared in the background. A source of batches (`Batches`).
@@ -66,8 +73,10 @@ class Loader:
 
     waited: seconds that the consumer has spent waiting, of the `elapsed` seconds in which it went through epochs.
 
-    Images come as float32 (n, C, h, w), views of channels-last memory. A batch's memory is used for another when the last
-    array that looks at it is gone. Leaving an epoch early (break, an exception, Ctrl-C) ends its threads.
+    Images come as float32 (n, C, h, w), views of channels-last memory. In an epoch that is asked for `as_bytes`, for GPUs that
+    make the views themselves (Net.takes_bytes), those that are stored as bytes come as `Shown` (minialex/shown.py). A batch's
+    memory is used for another when the last array that looks at it is gone. Leaving an epoch early (break, an exception,
+    Ctrl-C) ends its threads.
     """
 
     def __init__(
@@ -92,6 +101,8 @@ class Loader:
         self.workers, self.ahead, self.shuffle, self.drop_last = workers, ahead, shuffle, drop_last
         self.waited = self.elapsed = 0.0
         self._memory = Memory(prod(self.augment.batch_shape(min(batch_size, len(split)))))
+        whole = self.augment.layout(min(batch_size, len(split))).size if self.can_be_bytes else 0
+        self._bytes = Memory(whole, np.uint8)
 
     def __len__(self) -> int:
         return len(self.split) // self.batch_size if self.drop_last else -(-len(self.split) // self.batch_size)
@@ -106,19 +117,27 @@ class Loader:
         N = len(self.split)
         return generator(self.seed, f"order of epoch {number}").permutation(N) if self.shuffle else np.arange(N)
 
-    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
-        """The batches of this epoch, the first `start` left out (the place where a run goes on)."""
+    @property
+    def can_be_bytes(self) -> bool:
+        """Whether the images are stored as bytes (they have a dtype, uint8), and are prepared in a way that others can do."""
+        return getattr(self.split.images, "dtype", None) == np.uint8 and hasattr(self.augment, "shown")
+
+    def epoch(self, number: int, start: int = 0, *, as_bytes: bool = False) -> Iterator[Batch]:
+        """The batches of this epoch, the first `start` left out (the place where a run goes on).
+
+        as_bytes: they may come as bytes that are still to be shown.
+        """
         if not 0 <= start <= len(self):
             raise ValueError(f"Loader: an epoch has batches 0..{len(self) - 1}, it cannot start at {start}")
-        return self._batches(number, start)
+        return self._batches(number, start, as_bytes and self.can_be_bytes)
 
-    def _batches(self, number: int, start: int) -> Iterator[Batch]:
+    def _batches(self, number: int, start: int, as_bytes: bool) -> Iterator[Batch]:
         asked = before = perf_counter()
         order, draws = self.order(number), self.augment.draw(self.seed, number, len(self.split))
         size, ahead = self.batch_size, self.ahead if self.workers else 0
         crew = _Crew(min(self.workers, ahead))
         parts = ((n, order[n * size : (n + 1) * size]) for n in range(start, len(self)))
-        jobs = (_Job(self, f"epoch {number}, batch {n}", indices, draws) for n, indices in parts)
+        jobs = ((_BytesJob if as_bytes else _Job)(self, f"epoch {number}, batch {n}", i, draws) for n, i in parts)
         queued = ((job, crew.submit(job)) for job in jobs)
         pending: deque[tuple[_Job, Future[Batch]]] = deque()
         try:
@@ -150,27 +169,36 @@ class _Job:
     """One batch to be made: these images, with their rows of the epoch's draws."""
 
     def __init__(self, loader: Loader, name: str, indices: Array, draws: Draws | None) -> None:
-        self.split, self.augment, self.memory = loader.split, loader.augment, loader._memory
+        self.split, self.augment, self.memory, self.bytes = loader.split, loader.augment, loader._memory, loader._bytes
         self.name, self.indices, self.draws = name, indices, draws
         self.at = 0  # the images before this place in the batch are done
 
     def __call__(self, stop: threading.Event) -> Batch:
-        images = self.memory.lend(self.augment.batch_shape(len(self.indices)))
+        batch, images = self._room(len(self.indices))
         step = max(1, READ // max(1, prod(self.augment.image_shape)))
         for at in range(0, len(self.indices), step):
             if stop.is_set():
                 raise LoadError(f"{self.name}: the loader was closed")
             self.at = at
             self._make(self.indices[at : at + step], images[..., at : at + step, :, :, :])
-        return images, self.split.labels[self.indices]
+        return batch, self.split.labels[self.indices]
+
+    def _room(self, n: int) -> tuple[Array | Shown, Array]:
+        """The batch that will be, and where its n images are to be written."""
+        images = self.memory.lend(self.augment.batch_shape(n))
+        return images, images
+
+    def _write(self, read: Array, draws: Draws | None, out: Array) -> None:
+        """What of these images is to be in the batch."""
+        self.augment(read, draws, out)
 
     def _make(self, indices: Array, out: Array) -> None:
-        """The views of these images, written to `out` (..., n, C, h, w)."""
+        """These images, written to `out` (..., n, C, h, w)."""
         try:
             read = self.split.images[indices]
             if len(read) != len(indices):
                 raise ValueError(f"{len(indices)} images were asked for, {len(read)} came")
-            self.augment(read, self.draws and self.draws.rows(indices), out)
+            self._write(read, self.draws and self.draws.rows(indices), out)
         except Exception as error:
             if len(indices) > 1:  # which of them was it?
                 for n in range(len(indices)):
@@ -185,6 +213,20 @@ class _Job:
     def _image(self, index: int) -> str:
         where = getattr(self.split.images, "where", None)
         return f"image {index} ({where(int(index))})" if callable(where) else f"image {index}"
+
+
+class _BytesJob(_Job):
+    """The same for a batch of bytes: they are read, and no more."""
+
+    def _room(self, n: int) -> tuple[Array | Shown, Array]:
+        memory = self.bytes.lend((self.augment.layout(n).size,))
+        shown = self.augment.shown(memory, n, self.draws and self.draws.rows(self.indices))
+        return shown, shown.pixels
+
+    def _write(self, read: Array, draws: Draws | None, out: Array) -> None:
+        if read.dtype != np.uint8 or read.shape != out.shape:
+            raise ValueError(f"images uint8 {out.shape} are expected, got {read.dtype} {read.shape}")
+        copy(out.transpose(0, 2, 3, 1), read.transpose(0, 2, 3, 1))
 
 
 class _Crew:
@@ -239,23 +281,23 @@ def _dismiss(
 
 
 class Memory:
-    """Float32 memory for batches of up to `size` numbers, lent out and used again.
+    """Memory for batches of up to `size` numbers, lent out and used again.
 
     A fresh batch costs more in pages that the system must find and clear than in the work on it. What is lent is an array
     over a block that numpy does not own, so that every view of it holds on to that array; when the last is gone, the
     block comes back. Who keeps a batch keeps its block, and another is made.
     """
 
-    def __init__(self, size: int) -> None:
-        self.size = size
+    def __init__(self, size: int, dtype: Any = np.float32) -> None:
+        self.size, self.dtype = size, dtype
         self._free: deque[Array] = deque()
 
     def lend(self, shape: Shape) -> Array:
-        """An uninitialised array (..., C, h, w) in channels-last memory."""
+        """An uninitialised array; (..., C, h, w) in channels-last memory."""
         try:
             block = self._free.pop()
         except IndexError:
-            block = np.empty(self.size, np.float32)
-        lent = np.frombuffer(block.data, np.float32, count=prod(shape))
+            block = np.empty(self.size, self.dtype)
+        lent = np.frombuffer(block.data, self.dtype, count=prod(shape))
         weakref.finalize(lent, self._free.append, block).atexit = False
-        return channels_first(lent.reshape(channels_last_shape(shape)))
+        return channels_first(lent.reshape(channels_last_shape(shape))) if len(shape) > 2 else lent.reshape(shape)

@@ -42,6 +42,8 @@ class Pictures:
     May be read by several threads at once.
     """
 
+    dtype = np.dtype(np.uint8)
+
     def __init__(self, files: tuple[Path, ...], slots: Array, size: int, per_file: int, paths: Path) -> None:
         self.size, self._slots, self._per_file, self._paths_file = size, slots, per_file, paths
         self._files = files

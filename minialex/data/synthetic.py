@@ -24,6 +24,8 @@ class RandomImages:
     seed: int
     name: str
 
+    dtype = np.dtype(np.uint8)
+
     def __len__(self) -> int:
         return self.count
 

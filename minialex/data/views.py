@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from minialex.arrays import Array, Shape
+from minialex.shown import Layout, Look, Parts, Shown
 
 GROUP = 1 << 18  # numbers that are normalised in one go: they then stay in a core's cache
 
@@ -99,6 +100,34 @@ class CentreCrop:
             self._view(source[part], draws and draws.rows(part), target[part])
         return out
 
+    def layout(self, n: int) -> Layout:
+        """Where the bytes of n images stand, and the numbers of a view for each, for `shown`."""
+        return Layout(n, n, self.image_shape)
+
+    def shown(self, memory: Array, n: int, draws: Draws | None = None) -> Shown:
+        """The n images whose bytes are in this memory, or soon will be, at their place in `layout(n)`: to be shown as drawn.
+
+        The views' numbers are written beside them. Whoever makes the views makes those that calling this gives.
+        """
+        layout = self.layout(n)
+        parts = layout.parts(memory)
+        self._write(draws, parts)
+        return Shown(memory, layout, self.look, lambda: self(parts.pixels, draws))
+
+    @property
+    def look(self) -> Look:
+        """What all views have in common."""
+        mean = self._means[0] if self.mean_at == "pixel" else self._central_mean
+        return Look(self.crop, mean, self.mean_at, self.divisor)
+
+    def _write(self, draws: Draws | None, parts: Parts) -> None:
+        """The views' numbers to their places."""
+        top, left = self.centre
+        parts.tops[...] = top if draws is None else draws.tops
+        parts.lefts[...] = left if draws is None else draws.lefts
+        parts.mirrored[...] = 0 if draws is None else draws.mirrored
+        parts.colours[...] = 0 if draws is None or draws.colours is None else draws.colours
+
     def _view(self, source: Array, draws: Draws | None, target: Array) -> None:
         """source (n, H, W, C) -> target (n, h, w, C)."""
         h, w = self.crop
@@ -147,11 +176,27 @@ class TenViews:
             out = channels_first(np.empty(channels_last_shape(self.batch_shape(n)), np.float32))
         elif out.shape != self.batch_shape(n):
             raise ValueError(f"out must be float32 {self.batch_shape(n)}, got {out.dtype} {out.shape}")
-        for v in range(10):
-            top, left = self.places[v % 5]
-            same = Draws(np.full(n, top), np.full(n, left), np.full(n, v >= 5))
+        for v, same in enumerate(self._draws(n)):
             self.crop(images, same, out[v])
         return out
+
+    def layout(self, n: int) -> Layout:
+        """As CentreCrop's: the bytes of n images, and the numbers of 10 n views."""
+        return Layout(n, 10 * n, self.image_shape)
+
+    def shown(self, memory: Array, n: int, draws: Draws | None = None) -> Shown:
+        """As CentreCrop's. The views are (10 n, C, h, w): first all images' view 0."""
+        layout = self.layout(n)
+        parts = layout.parts(memory)
+        tops, lefts, mirrored = (np.concatenate(each) for each in zip(*(same[:3] for same in self._draws(n)), strict=True))
+        self.crop._write(Draws(tops, lefts, mirrored), parts)
+        shape = (10 * n, *self.batch_shape(n)[2:])
+        return Shown(memory, layout, self.crop.look, lambda: self(parts.pixels).reshape(shape))
+
+    def _draws(self, n: int) -> list[Draws]:
+        """For each of the ten, the same view of all n images."""
+        places = [(top, left, mirrored) for mirrored in (False, True) for top, left in self.places]
+        return [Draws(np.full(n, top), np.full(n, left), np.full(n, mirrored)) for top, left, mirrored in places]
 
 
 def average(probabilities: Array) -> Array:

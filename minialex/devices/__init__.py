@@ -4,13 +4,14 @@ from minialex.devices.cuda import allow_tf32
 from minialex.devices.device import Device, DeviceError, on_all
 from minialex.devices.parse import choose, parse_devices
 from minialex.devices.strict import strict_mode
-from minialex.devices.wire import Crossing, Ledger, Wire, pack
+from minialex.devices.wire import Crossing, Ledger, Standing, Wire, pack
 
 __all__ = [
     "Crossing",
     "Device",
     "DeviceError",
     "Ledger",
+    "Standing",
     "Wire",
     "allow_tf32",
     "choose",

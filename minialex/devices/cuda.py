@@ -152,6 +152,7 @@ class CudaDevice(Device):
     def synchronize(self) -> None:
         with self:
             self.stream.synchronize()
+            self._uploads.synchronize()
 
 
 def cupy_or_error() -> Any:

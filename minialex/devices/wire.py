@@ -97,6 +97,23 @@ class Wire:
         return channels_first(self.buffer)
 
 
+@dataclass
+class Standing(Wire):
+    """A wire for an array that stays what it is: only another one crosses. `last`: the one that is there."""
+
+    last: Array | None = None
+
+    def announce(self, x: Array) -> None:
+        if x is not self.last:
+            super().announce(x)
+
+    def carry(self, x: Array) -> Array:
+        if x is not self.last or self.buffer is None:
+            self.last = x
+            return super().carry(x)
+        return self.buffer
+
+
 def pack(x: Array) -> Array:
     """x itself where its memory is dense (channels-last for images), else a copy that is. Runs on x's own device."""
     memory = channels_last(x)

@@ -43,10 +43,10 @@ class Batches2012(Loader):
     def order(self, number: int) -> Array:
         return super().order(1 if self.one_order else number)
 
-    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+    def epoch(self, number: int, start: int = 0, *, as_bytes: bool = False) -> Iterator[Batch]:
         view = self._coloured if self._until is None or number <= self._until else self._plain
         self.augment = view if self.crop_chunk == 1 else Shared(view, self.order(number), self.crop_chunk)
-        return super().epoch(number, start)
+        return super().epoch(number, start, as_bytes=as_bytes)
 
 
 class Shared(CentreCrop):

@@ -16,6 +16,7 @@ import numpy as np
 from minialex.arrays import Array, array_module
 from minialex.layers import Layer
 from minialex.net import Net
+from minialex.shown import Shown
 
 
 class NonFinite(FloatingPointError):
@@ -51,13 +52,14 @@ def where_gradients_fail(net: Net) -> str:
     return ""
 
 
-def where_forward_fails(net: Net, images: Array) -> str:
+def where_forward_fails(net: Net, images: Array | Shown) -> str:
     """In words, the first place on the way forward where a number is not finite; or "" where there is none.
 
     The batch goes through the net once more, watched; dropout draws once more, too: only for a run that ends.
     """
-    if not np.isfinite(images).all():
-        n = int(np.isfinite(images).reshape(len(images), -1).all(axis=1).argmin())
+    finite = np.isfinite(np.asarray(images))
+    if not finite.all():
+        n = int(finite.reshape(len(images), -1).all(axis=1).argmin())
         return f"the batch's image {n} has pixels that are not finite"
     for name, device, layer in net.layers():
         for key, value in layer.params.items():

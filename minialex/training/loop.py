@@ -14,6 +14,7 @@ from minialex.evaluation import Scores
 from minialex.layers import SoftmaxCrossEntropy
 from minialex.net import Net
 from minialex.optim import SGD
+from minialex.shown import Shown
 from minialex.training.ahead import Ahead
 from minialex.training.events import Epoch, Position, Step
 from minialex.training.finite import (
@@ -49,7 +50,7 @@ def train(
         if schedule is not None:
             optimizer.lr = schedule(at.done)
         seen_before, busy, before = at.seen, 0.0, perf_counter()
-        rest = Ahead(_rest(batches, at), net)
+        rest = Ahead(_rest(batches, at, as_bytes=net.takes_bytes), net)
 
         while (steps is None or at.step < steps) and (batch := rest.take()) is not None:
             value = _update(net, loss, optimizer, *batch, at, rest)
@@ -78,7 +79,7 @@ def train(
 
 
 def _update(
-    net: Net, loss: SoftmaxCrossEntropy, optimizer: SGD, images: Array, labels: Array, at: Position, rest: Ahead
+    net: Net, loss: SoftmaxCrossEntropy, optimizer: SGD, images: Array | Shown, labels: Array, at: Position, rest: Ahead
 ) -> float:
     """One step: the batch's loss, once the net has learned from it."""
     value = loss.forward(net.forward(images, train=True), labels)
@@ -93,10 +94,10 @@ def _update(
     return value
 
 
-def _rest(batches: Batches, at: Position) -> Iterator[Batch]:
+def _rest(batches: Batches, at: Position, as_bytes: bool) -> Iterator[Batch]:
     """The epoch's batches, without those that have been learned from."""
     if isinstance(batches, Loader):
-        return batches.epoch(at.epoch, start=at.batches)
+        return batches.epoch(at.epoch, start=at.batches, as_bytes=as_bytes)
     return islice(batches.epoch(at.epoch), at.batches, None)
 
 

@@ -144,5 +144,6 @@ MUTANTS = [
         ("colours are subtracted", "value += colours", "value -= colours"),
         ("not divided", "value / divisor", "value * divisor"),
         ("every window at the first place", "lefts[n] +", "lefts[0] +"),
+        ("views of one image in a row", "n % g.images", "n / (g.N / g.images)"),
     ),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -109,8 +110,13 @@ def test_what_is_wrong_is_said(cupy: Any) -> None:
         cuda.col2im(cupy.empty((1, 4, 4, 1, 1, 4), n), (1, 4, 4, 4), out=cupy.empty((1, 4, 4, 4), n))
     with pytest.raises(TypeError, match="PCG64 has no counter"):
         cuda.mask_numbers(np.random.default_rng(0), 8)
-    with pytest.raises(ValueError, match="the mean must be"):
-        cuda.views(put(np.zeros((1, 3, 4, 4), np.uint8)), (2, 2), x, x, x, cupy.empty((3, 2, 2), n))
+    stored, places, flags = put(np.zeros((1, 3, 4, 4), np.uint8)), cupy.zeros(1, np.int32), cupy.zeros(1, np.uint8)
+    out = cupy.empty((1, 2, 2, 3), n)
+    for shape, mean_at, said in (((3, 2, 2), "centre", "(2, 2, 3)"), ((2, 2, 3), "pixel", "(4, 4, 3)")):
+        with pytest.raises(ValueError, match=re.escape(f"mean must be contiguous and of shape {said}, got {shape}")):
+            cuda.views(stored, (2, 2), places, places, flags, cupy.empty(shape, n), out, mean_at=mean_at)
+    with pytest.raises(ValueError, match=r"lefts must be contiguous and of shape \(1,\), got \(2,\)"):
+        cuda.views(stored, (2, 2), places, cupy.zeros(2, np.int32), flags, cupy.empty((2, 2, 3), n), out)
 
 
 def test_no_images_are_no_work() -> None:

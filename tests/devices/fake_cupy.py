@@ -97,6 +97,10 @@ class ndarray:
     def transpose(self, *axes: Any) -> ndarray:
         return self._view(self._values.transpose(*axes))
 
+    def view(self, dtype: Any) -> ndarray:
+        assert self.flags.c_contiguous, "view: the last axis must be contiguous"
+        return self._view(self._values.view(dtype))
+
     def reshape(self, *shape: Any, order: str = "C", copy: bool | None = None) -> ndarray:
         values = self._values.reshape(*shape, order=order)
         is_view = not values.size or np.may_share_memory(values, self._values)
@@ -122,6 +126,9 @@ class ndarray:
 
     def any(self, axis: Any = None, out: None = None, keepdims: bool = False) -> ndarray:
         return self._reduce("any", axis, keepdims=keepdims)
+
+    def all(self, axis: Any = None, out: None = None, keepdims: bool = False) -> ndarray:
+        return self._reduce("all", axis, keepdims=keepdims)
 
     def argmax(self, axis: Any = None, out: None = None, dtype: None = None, keepdims: bool = False) -> ndarray:
         return self._reduce("argmax", axis, keepdims=keepdims)
@@ -224,7 +231,7 @@ def installed(gpus: int = 2, *, peers: bool = True) -> Iterator[Machine]:
 def module(machine: Machine) -> ModuleType:
     """What `import cupy` gives."""
     cupy = ModuleType("cupy")
-    for name in ("maximum", "tanh", "sqrt", "reciprocal", "exp", "log", "matmul"):
+    for name in ("maximum", "tanh", "sqrt", "reciprocal", "exp", "log", "matmul", "multiply", "isfinite"):
         setattr(cupy, name, partial(compute, getattr(np, name)))
     vars(cupy).update(
         ndarray=ndarray,

@@ -26,7 +26,7 @@ ON_GPUS_TOO = [PACKAGE / f"layers/fast/{name}.py" for name in ("biased", "column
 ON_DEVICES = [
     *PACKAGE.glob("layers/*.py"),
     *ON_GPUS_TOO,
-    *map(PACKAGE.joinpath, ("devices/wire.py", "towers.py", "optim.py")),
+    *map(PACKAGE.joinpath, ("devices/wire.py", "shown.py", "towers.py", "optim.py")),
 ]
 PLAIN = [*ON_DEVICES, PACKAGE / "arrays.py", PACKAGE / "devices/cuda.py"]  # what the stand-in can run
 KERNELS = [*PACKAGE.glob("layers/cuda/*.py")]
@@ -34,7 +34,14 @@ UFUNC = {"out", "dtype", "casting"}  # what every CuPy ufunc takes besides its o
 OBJECTS: dict[str, dict[str, tuple[str, ...]]] = {  # methods of what CuPy gives, with the arguments that are named
     "cuda.Stream": {"record": (), "wait_event": (), "synchronize": (), "__enter__": (), "__exit__": ()},
     "cuda.Device": {"__enter__": (), "__exit__": (), "compute_capability": ()},
-    "ndarray": {"get": ("stream", "out", "blocking"), "set": ("stream",), "copy": ("order",), "astype": ("copy",), "data": ()},
+    "ndarray": {
+        "get": ("stream", "out", "blocking"),
+        "set": ("stream",),
+        "copy": ("order",),
+        "astype": ("copy",),
+        "data": (),
+        "view": (),
+    },
 }
 
 

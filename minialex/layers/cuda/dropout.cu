@@ -31,7 +31,7 @@ __device__ inline void philox_block(Draw draw, unsigned long long block, unsigne
 }
 
 // The mask's numbers go row by row over `rows` rows of `width` columns: a slice of x, whose rows are `pitch` apart.
-// With a bias: y = m max(0, x + b). A thread makes one block of eight.
+// With a bias: y = m max(0, x + b). x may be y itself. A thread makes one block of eight.
 __device__ inline void silence(
     const REAL* x, const REAL* bias, REAL* y, long long rows, long long width, long long pitch, Draw draw)
 {
@@ -60,8 +60,7 @@ extern "C" __global__ void dropout(
     silence(x, nullptr, y, rows, width, pitch, draw);
 }
 extern "C" __global__ void bias_relu_dropout(
-    const REAL* __restrict__ x, const REAL* __restrict__ bias, REAL* __restrict__ y,
-    long long rows, long long width, long long pitch, Draw draw)
+    REAL* __restrict__ y, const REAL* __restrict__ bias, long long rows, long long width, long long pitch, Draw draw)
 {
-    silence(x, bias, y, rows, width, pitch, draw);
+    silence(y, bias, y, rows, width, pitch, draw);
 }

@@ -46,12 +46,20 @@ def dropout(x: Array, p: float, draws: Sequence[dict[str, int]]) -> Array:
 
     draws: `mask_numbers` of one generator for each equal slice of D. Called with dy it is the backward pass.
     """
-    return _masked("dropout", x, p, draws)
+    x = contiguous(x)
+    y = empty(x, x.shape)
+    matrix = x.shape[0], x.size // max(1, x.shape[0])
+    _masked("dropout", p, draws, x=x.reshape(matrix), y=y.reshape(matrix))
+    return y
 
 
 def bias_relu_dropout(Y: Array, bias: Array, p: float, draws: Sequence[dict[str, int]]) -> Array:
-    """m * max(0, Y + bias) for Y (N, D), bias (D,). Backward needs no mask: where m is 0, so is y; `relu_backward` knows."""
-    return _masked("bias_relu_dropout", Y, p, draws, contiguous(bias))
+    """Y (N, D), contiguous, becomes y = m * max(0, Y + bias) *in place*, for bias (D,); returns Y.
+
+    Backward needs no mask: where m is 0, so is y, and `relu_backward` of y knows.
+    """
+    _masked("bias_relu_dropout", p, draws, bias=contiguous(bias), y=owned(Y, "bias_relu_dropout"))
+    return Y
 
 
 def mask_numbers(rng: np.random.Generator, count: int) -> dict[str, int]:
@@ -69,21 +77,17 @@ def mask_numbers(rng: np.random.Generator, count: int) -> dict[str, int]:
     return dict(zip(("key0", "key1", "counter0", "counter1", "counter2", "counter3"), map(int, words), strict=True))
 
 
-def _masked(kernel: str, x: Array, p: float, draws: Sequence[dict[str, int]], bias: Array | None = None) -> Array:
-    """One launch for each slice of x's second side."""
-    x = contiguous(x)
-    y = empty(x, x.shape)
-    rows, pitch = x.shape[0], x.size // max(1, x.shape[0])
+def _masked(kernel: str, p: float, draws: Sequence[dict[str, int]], *, y: Array, **others: Array) -> None:
+    """One launch for each slice of the columns of y (rows, columns), and of the kernel's other arrays."""
+    rows, pitch = y.shape
     width = pitch // len(draws)
     limit = math.ceil(float(np.float32(p)) * (1 << 24))  # a number u = bits / 2^24 is kept if u >= p, as float32
-    x_rows, y_rows = x.reshape(rows, pitch), y.reshape(rows, pitch)
+    grid, block = flat(-(-rows * width // NUMBERS_IN_BLOCK))
     for g, draw in enumerate(draws):
         part = slice(g * width, (g + 1) * width)
-        grid, block = flat(-(-rows * width // NUMBERS_IN_BLOCK))
-        arrays = {"x": x_rows[:, part], "y": y_rows[:, part]} | ({} if bias is None else {"bias": bias[part]})
+        arrays = {name: array[..., part] for name, array in (others | {"y": y}).items()}
         numbers = {"rows": rows, "width": width, "pitch": pitch}
         launch(kernel, grid, block, **arrays, **numbers, draw=draw | {"limit": limit})
-    return y
 
 
 def sgd_update(w: Array, dw: Array, v: Array, lr: float, momentum: float, weight_decay: float) -> None:

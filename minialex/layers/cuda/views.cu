@@ -6,8 +6,8 @@
 // mean belongs either to the view, (h, w, C), or to the image, (H, W, C): then each pixel loses its own, wherever it went.
 
 struct Images {
-    int N, C, H, W;                          // the images
-    int h, w;                                // their views
+    int images, C, H, W;                     // the images
+    int N, h, w;                             // their views: view n is of image n mod `images`
     int mean_of_image;                       // 1: the mean is (H, W, C); 0: (h, w, C)
     long long sN, sC, sH, sW;                // strides of the images
 };
@@ -24,7 +24,7 @@ extern "C" __global__ void views(
                 const int c = t % g.C, x = t / g.C;
                 const int row = tops[n] + y, column = lefts[n] + (mirrored[n] ? g.w - 1 - x : x);
                 const long long of_image = ((long long)row * g.W + column) * g.C + c, of_view = (long long)y * along + t;
-                REAL value = images[n * g.sN + c * g.sC + row * g.sH + column * g.sW];
+                REAL value = images[n % g.images * g.sN + c * g.sC + row * g.sH + column * g.sW];
                 value -= mean[g.mean_of_image ? of_image : of_view];
                 value += colours[n * g.C + c];
                 out[((long long)n * g.h + y) * along + t] = value / divisor;

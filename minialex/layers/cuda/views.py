@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from minialex.arrays import Array, array_module, empty
+from typing import Literal
+
+from minialex.arrays import Array, array_module
 from minialex.layers.cuda.launch import by_rows, launch
-from minialex.layers.cuda.memory import channels_first
 
 
 def views(
@@ -14,40 +15,27 @@ def views(
     lefts: Array,
     mirrored: Array,
     mean: Array,
+    out: Array,
     *,
+    mean_at: Literal["centre", "pixel"] = "centre",
     colours: Array | None = None,
     divisor: float = 1.0,
-) -> Array:
-    """images uint8 (n, C, H, W), any strides -> (n, C, h, w), channels-last, in the mean's dtype (float32).
+) -> None:
+    """images uint8 (n, C, H, W), any strides -> m views of them, written to `out` (m, h, w, C); view k is of image k mod n.
 
-    tops, lefts: int32 (n,); mirrored: uint8 or bool (n,). mean: (h, w, C), subtracted from every view whatever its place, or
-    (H, W, C), each pixel's own; if the two shapes are the same, so are the results, unless a view is mirrored: then it is the
-    view's. colours (n, C), added, in the mean's dtype. All of them on the images' device.
+    tops, lefts: int32 (m,); mirrored: uint8 or bool (m,). mean: with mean_at="centre" (h, w, C), subtracted from every view
+    whatever its place; with "pixel" (H, W, C), each pixel's own. colours (m, C), added. mean, colours and out have one dtype,
+    float32 by rights, and all arrays are on the images' device, contiguous but for the images.
     """
-    (n, C, H, W), (h, w) = images.shape, crop
-    if mean.shape not in ((h, w, C), (H, W, C)) or not mean.flags.c_contiguous:
-        raise ValueError(f"the mean must be contiguous, ({h}, {w}, {C}) or ({H}, {W}, {C}), got {mean.shape}")
-    for name, array in (("tops", tops), ("lefts", lefts), ("mirrored", mirrored)):
-        if array.shape != (n,) or not array.flags.c_contiguous:
-            raise ValueError(f"{name} must be contiguous and of shape ({n},), got {array.shape}")
-    if colours is None:
-        colours = array_module(images).zeros((n, C), mean.dtype)
-    out = empty(mean, (n, h, w, C))
-    sides = {"N": n, "C": C, "H": H, "W": W, "h": h, "w": w, "mean_of_image": int(mean.shape != (h, w, C))}
+    (n, C, H, W), (h, w), m = images.shape, crop, len(tops)
+    colours = array_module(images).zeros((m, C), mean.dtype) if colours is None else colours
+    shapes = {"tops": (m,), "lefts": (m,), "mirrored": (m,), "colours": (m, C), "out": (m, h, w, C)}
+    shapes["mean"] = (H, W, C) if mean_at == "pixel" else (h, w, C)
+    arrays = {"tops": tops, "lefts": lefts, "mirrored": mirrored, "colours": colours, "out": out, "mean": mean}
+    for name, shape in shapes.items():
+        if arrays[name].shape != shape or not arrays[name].flags.c_contiguous:
+            raise ValueError(f"{name} must be contiguous and of shape {shape}, got {arrays[name].shape}")
+    sides = {"N": m, "images": n, "C": C, "H": H, "W": W, "h": h, "w": w, "mean_of_image": int(mean_at == "pixel")}
     strides = dict(zip(("sN", "sC", "sH", "sW"), images.strides, strict=True))
-    grid, block = by_rows(n, h)
-    launch(
-        "views",
-        grid,
-        block,
-        images=images,
-        tops=tops,
-        lefts=lefts,
-        mirrored=mirrored,
-        mean=mean,
-        colours=colours,
-        out=out,
-        divisor=divisor,
-        g=sides | strides,
-    )
-    return channels_first(out)
+    grid, block = by_rows(m, h)
+    launch("views", grid, block, images=images, **arrays, divisor=divisor, g=sides | strides)

@@ -3,12 +3,18 @@ r"""On a GPU, bias and ReLU in one pass over the numbers, and in one pass back.
     forward     y = max(0, Y + b)                    by the layer with the bias; the ReLU behind it then has nothing to do
     backward    dY = dy [y > 0]     db = 1ᵀ dY       by the ReLU; the layer with the bias then has no db to compute
 
-They remain two layers. A `Joint` between them says what one has done for the other. It holds only while Sequential, which has
-made it, runs them one after the other: called alone, each does its own work and no more.
+In training a Dropout behind a full layer's ReLU takes part. With m the mask, and y what all three together give,
+
+    forward     y = m max(0, Y + b)                  by the full layer, with m drawn by the Dropout, as ever
+    backward    dY = dy [y > 0] = m dy [Y + b > 0]   by the ReLU again; the Dropout, which comes first, leaves dy as it is
+
+They remain two layers, or three. A `Joint` between them says what one has done for the others. It holds only while Sequential,
+which has made it, runs them one after the other: called alone, each does its own work and no more.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from minialex.arrays import Array
@@ -18,9 +24,12 @@ from minialex.layers.base import Layer
 
 @dataclass(eq=False)
 class Joint:
-    """Between a layer with a bias and the ReLU behind it."""
+    """Between a layer with a bias and the ReLU behind it, and the Dropout behind that, if there is one."""
 
+    drop: Callable[[Array, Array], Array] | None = None  # the Dropout's: what becomes of (Y, b) when it takes part
     closed: bool = False  # whether the output of the one is the input of the other
+    train: bool = False  # whether the Dropout drops
+    masked: Array | None = None  # an output that has the mask already
     y: Array | None = None  # an output that is rectified already
     dY: Array | None = None  # a gradient whose sum over the positions is db
     db: Array | None = None
@@ -38,17 +47,23 @@ class Biased(Layer):
     joint: Joint | None = None
 
     def forward(self, x: Array, train: bool = True) -> Array:
+        if self.joint is not None:
+            self.joint.train = train
         y = super().forward(x, train)
         if self.joint is not None:
             self.joint.y = y if self.joint.closed and cuda.fits(y) else None
         return y
 
     def _add_bias(self, Y: Array) -> None:
-        if cuda.fits(Y):
-            relu = self.joint is not None and self.joint.closed
-            cuda.bias_relu(Y, self.params["bias"].astype(Y.dtype, copy=False), relu)
-        else:
+        if not cuda.fits(Y):
             super()._add_bias(Y)  # type: ignore[misc]  # the plain layer's
+            return
+        bias = self.params["bias"].astype(Y.dtype, copy=False)
+        joint = self.joint if self.joint is not None and self.joint.closed else None
+        if joint is not None and joint.train and joint.drop is not None:
+            joint.masked = joint.drop(Y, bias)
+        else:
+            cuda.bias_relu(Y, bias, relu=joint is not None)
 
     def _bias_gradient(self, dY: Array) -> Array:
         db = self.joint.take_db(dY) if self.joint is not None else None

@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minialex import layers
-from minialex.layers import fast
+from minialex.layers import cuda, fast
 from minialex.layers.fast.workspace import workspace
 from tests import checks
 from tests.checks.conv import columns_may_be_made_for_any_number_of_images
 from tests.checks.every_layer import MANNERS, NUMBERS
-from tests.checks.suite import Suite, copies, gradients, same
+from tests.checks.suite import Suite, copies, gradients, host, same
 from tests.cuda import stand_in
 from tests.cuda.compiled import compiler
 from tests.layers.fast.hosted import hosted, put, there
@@ -102,6 +102,7 @@ def stack(kind: Any, sequential: Any, C: int, dtype: Any, seed: int) -> Any:
     made = sequential(
         conv=kind.Conv2d(C, 4, 3, padding=1, dtype=dtype),
         relu=kind.ReLU(),
+        thin=kind.Dropout(0.2, rng=np.random.default_rng((seed, 1))),
         norm=kind.LocalResponseNorm(3, 0.5),
         bare=kind.Conv2d(4, 3, (2, 1), dtype=dtype),
         pool=kind.MaxPool2d(2),
@@ -139,6 +140,8 @@ def test_joined_layers_agree_with_the_plain_ones_on_a_gpu(sequential: Any, gpu: 
         assert len([name for name in names if name.startswith("relu_backward")]) == 2 * 3 * 3, (
             "once for each ReLU and backward pass"
         )
+        assert names.count("bias_relu_dropout") == 2 * 2, "once for each dropout and forward pass"
+        assert names.count("dropout") == 2 * (2 + 3), "once for each pass of the one behind the convolution"
 
 
 def agree(sequential: Any, N: int, C: int, train: bool, seed: int, dtype: Any, kind: Any = fast) -> None:
@@ -159,26 +162,31 @@ def agree(sequential: Any, N: int, C: int, train: bool, seed: int, dtype: Any, k
 
 
 def test_joined_layers_do_nothing_twice(gpu: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the ReLU's maximum nor the sum for db is computed on its own."""
-    net = fast.Sequential(fast.Conv2d(1, 2, 2), fast.ReLU(), layers.Flatten(), fast.Linear(24, 3), fast.ReLU())
+    """Neither the ReLU's maximum nor the sum for db is computed on its own, and no mask."""
+    net = fast.Sequential(fast.Conv2d(1, 2, 2), fast.ReLU(), layers.Flatten(), fast.Linear(24, 3), fast.ReLU(), fast.Dropout())
 
     def never(*arguments: Any) -> Any:
         raise AssertionError("done again")
 
     for plain, work in ((layers.ReLU, "forward"), (layers.Conv2d, "_bias_gradient"), (layers.Linear, "_bias_gradient")):
         monkeypatch.setattr(plain, work, never)
+    monkeypatch.setattr(cuda, "dropout", never)
     with there(net):
         y = net.forward(put(np.ones((2, 1, 4, 5), np.float32)))
         net.backward(put(np.ones(y.shape, np.float32)))
     for joint in net.joints:
-        assert (joint.closed, joint.y, joint.dY, joint.db) == (False, None, None, None), "the joint holds memory"
+        assert (joint.closed, joint.y, joint.masked, joint.dY, joint.db) == (False, *[None] * 4), "the joint holds memory"
 
 
 def test_alone_a_joined_layer_is_itself(gpu: bool) -> None:
     """What Sequential has its layers do for each other is done only there."""
+    alone_each_is_itself(fast)
+
+
+def alone_each_is_itself(kind: Any) -> None:
     rng = np.random.default_rng(0)
-    conv, relu = hosted(fast.Conv2d)(1, 2, 2), hosted(fast.ReLU)()
-    joined = fast.Sequential(conv, relu)
+    conv, relu = hosted(kind.Conv2d)(1, 2, 2), hosted(kind.ReLU)()
+    joined = kind.Sequential(conv, relu)
     x = rng.standard_normal((2, 1, 4, 5), dtype=np.float32)
     y = conv.forward(x)
     assert (y < 0).any()
@@ -191,6 +199,83 @@ def test_alone_a_joined_layer_is_itself(gpu: bool) -> None:
     with pytest.raises(TypeError):
         joined.forward([1.0])  # type: ignore[arg-type]
     assert not joined.joints[0].closed, "an error leaves the layers joined"
+
+
+# Bias, ReLU and dropout in one
+
+
+@settings(max_examples=30)
+@given(
+    N=st.integers(1, 9),
+    D=st.integers(1, 9),
+    slices=st.integers(1, 2),
+    p=st.sampled_from([0.0, 0.3, 0.9]),
+    seed=st.integers(0, 999),
+    trains=st.lists(st.booleans(), min_size=1, max_size=3),
+    dtype=st.sampled_from([np.float32, np.float64]),
+)
+def test_a_full_layer_with_relu_and_dropout_is_the_plain_ones(
+    N: int, D: int, slices: int, p: float, seed: int, trains: list[bool], dtype: Any
+) -> None:
+    compiler()
+    with stand_in.gpu():
+        a_full_layer_agrees(N, D, slices, p, seed, trains, dtype)
+
+
+def test_a_full_layer_with_relu_and_dropout_is_the_plain_ones_on_a_gpu(gpu: bool) -> None:
+    a_full_layer_agrees(128, 515, 2, 0.5, 1, [True, False, True], np.float32)
+
+
+def a_full_layer_agrees(
+    N: int, D: int, slices: int, p: float, seed: int, trains: list[bool], dtype: Any, kind: Any = fast
+) -> None:
+    """y, all gradients, and what is left of the generators; and once more where forward or backward goes layer by layer."""
+    tolerance = 1e-12 if dtype == np.float64 else 5e-5
+    nets = []
+    for make, wrap in ((layers, lambda chain: chain), (kind, hosted)):
+        rngs = [np.random.default_rng((seed, s)) for s in range(slices)]
+        parts = make.Linear(4, D * slices, dtype=dtype), make.ReLU(), make.Dropout(p, rng=rngs)
+        nets.append(wrap(make.Sequential)(*parts))
+        rng = np.random.default_rng(seed)
+        for leaf in parts:
+            leaf.params.update({key: rng.standard_normal(v.shape).astype(dtype) for key, v in leaf.params.items()})
+    plain, ours = nets
+    for step, train in enumerate(trains):
+        rng = np.random.default_rng((seed, step))
+        x, dy = (rng.standard_normal((N, width)).astype(dtype) for width in (4, D * slices))
+        same("y", ours.forward(x, train), plain.forward(x, train), tolerance)
+        expected, received = (copies(gradients(net, net.backward(dy))) for net in (plain, ours))
+        same("dL/d(ReLU's y)", host(ours.layers[2].backward(put(dy))), plain.layers[2].backward(dy))
+        with there(ours):
+            alone = put(dy)
+            for layer in reversed(ours.layers):
+                alone = layer.backward(alone)
+            passed = put(x)
+            for each, layer in zip(plain.layers, ours.layers, strict=True):
+                x, passed = each.forward(x, train), layer.forward(passed, train)
+        same("y, layer by layer,", passed, x, tolerance)
+        of_whole = copies(gradients(ours, ours.backward(dy)))
+        same("dx of the whole, after that,", of_whole["dx"], plain.backward(dy), tolerance)
+        for name, value in expected.items():
+            same(name, received[name], value, tolerance)
+        same("dx, layer by layer,", alone, expected["dx"], tolerance)
+        states = [[rng.bit_generator.state for rng in net.layers[2].rngs] for net in nets]
+        assert states[0] == states[1], "the generators have come apart"
+
+
+def test_alone_a_joined_dropout_is_itself(gpu: bool) -> None:
+    """Forward and backward, whatever Sequential has had the layer before do for it."""
+    full, relu, dropout = fast.Linear(2, 300), fast.ReLU(), fast.Dropout(0.5)
+    joined = fast.Sequential(full, relu, dropout)
+    x = put(np.ones((2, 2), np.float32))
+    with there(joined):
+        seen = host(joined.forward(x))
+        y = full.forward(x)
+        assert (host(y) < 0).any(), "the full layer alone rectifies"
+        rectified = relu.forward(y)
+        assert (host(rectified) > 0).sum() > (seen > 0).sum(), "the ReLU alone drops"
+        dropped = host(dropout.forward(rectified))
+    assert 0 < (dropped > 0).sum() < (host(rectified) > 0).sum()
 
 
 # Dropout, workspace

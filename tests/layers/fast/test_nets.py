@@ -24,7 +24,7 @@ from tests.narrow import Narrow, narrow_nets, one_in
 
 IN_TRAINING = {
     *("im2col", "col2im", "bias_relu", "relu_backward", "lrn_forward", "lrn_backward"),
-    *("max_pool_forward", "max_pool_backward", "dropout", "sgd_update"),
+    *("max_pool_forward", "max_pool_backward", "bias_relu_dropout", "sgd_update"),
 }
 
 
