@@ -16,7 +16,7 @@ from minialex.arrays import Array, array_module
 from minialex.layers import Layer, cuda
 from minialex.net import Net
 
-CHUNK = 1 << 15  # elements updated at a time on the CPU: the four passes over them then stay in the cache
+CHUNK = 1 << 18  # elements updated at a time on the CPU: with fewer, devices wait for each other's Python; more leave the cache
 
 
 class SGD:
@@ -85,14 +85,16 @@ def update(w: Array, dw: Array, v: Array, lr: float, momentum: float, weight_dec
         if flat_w.flags.c_contiguous and flat_v.flags.c_contiguous:
             cuda.sgd_update(flat_w, flat_dw, flat_v, lr, momentum, weight_decay)
             return
-    on_gpu = array_module(w).__name__ != "numpy"
-    rows = len(w) if on_gpu else max(1, CHUNK * len(w) // max(1, w.size))
+    xp = array_module(w)
+    rows = len(w) if xp.__name__ != "numpy" else max(1, CHUNK * len(w) // max(1, w.size))
+    change = xp.empty_like(w[:rows])
     for start in range(0, len(w), rows):
         part = slice(start, start + rows)
+        term = change[: len(w[part])]
         v[part] *= momentum
-        v[part] -= lr * dw[part]
+        v[part] -= xp.multiply(dw[part], lr, out=term)
         if weight_decay:
-            v[part] -= (weight_decay * lr) * w[part]
+            v[part] -= xp.multiply(w[part], weight_decay * lr, out=term)
         w[part] += v[part]
 
 

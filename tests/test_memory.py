@@ -150,6 +150,20 @@ def test_a_container_limits_what_is_free(tmp_path: Path) -> None:
         assert free.free_here() == 50 * 1024
 
 
+def test_what_a_gpu_holds_of_images_is_planned() -> None:
+    """Floats twice: those in use, and the next ones."""
+    with fake_cupy.installed(2):
+        net = small_towers(parse_devices("0,0"))
+        (use,) = plan(net, 16).uses
+        assert use.copies == 2 * plan(net, 16).images
+        for _ in range(3):
+            net.forward(images := np.ones((16, *net.input_shape), np.float32))
+            net.expect(images)
+        net.synchronize()
+        (wire,) = net.stages[0]._wires.values()  # type: ignore[attr-defined]
+        assert wire.buffer.nbytes + wire.spare.nbytes == use.copies
+
+
 def test_a_gpu_has_its_own_memory() -> None:
     with fake_cupy.installed(2):
         net = small_towers(parse_devices("0,1"))

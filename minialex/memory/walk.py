@@ -103,11 +103,9 @@ def _rule(layer: Any, ins: Shape, outs: Shape, item: int, module: str = "numpy")
             rule = _Rule(x=True, y=True, backward=18 * prod(outs) + x, rooms={f"windows {outs}": 8 * prod(outs)})
         case layers.MaxPool2d():
             rule = _Rule(x=True, y=True, backward=2 * y)
-        case fast.LocalResponseNorm():  # d and e; of some pixels a row with n - 1 more numbers each, and its sums
+        case fast.LocalResponseNorm():  # d and e; of some pixels two arrays on the way
             part = min(x, layer.piece_bytes)
-            wide, doublings = part * (ins[1] + layer.size - 1) // ins[1], layer.size.bit_length() - 1
-            rooms = {"row": wide, "sums": wide, "one": part} | {f"windows {2 << n}": wide for n in range(doublings)}
-            rule = _Rule(own=2 * x, x=True, y=True, rooms=rooms)
+            rule = _Rule(own=2 * x, x=True, y=True, rooms={"one": part, "two": part})
         case layers.LocalResponseNorm():
             rule = _Rule(own=x, x=True, y=True, forward=x, backward=3 * x)
         case layers.SpatialResponseNorm():
@@ -148,8 +146,8 @@ def _by_kernels(layer: Any, x: int, outs: Shape) -> _Rule | None:
 
 def _convolution(layer: layers.Conv2d, ins: Shape, outs: Shape, item: int, module: str) -> _Rule:
     """Columns of a few images, their gradient, and the filters in another order."""
-    if module == "numpy" and isinstance(layer, fast.Conv2d) and (tiles := layer.tiles(ins)) is not None:
-        return _in_tiles(layer, tiles, ins, item)
+    if module == "numpy" and isinstance(layer, fast.Conv2d) and (parts := layer.tiles(ins)):
+        return _in_tiles(layer, parts, ins, item)
     (kH, kW), (N, C, H, W), (_, O, oH, oW) = layer.kernel_size, ins, outs
     one = oH * oW * kH * kW * C // layer.groups * item
     few = min(N, max(1, layer.workspace_bytes[module] // one))
@@ -162,15 +160,20 @@ def _convolution(layer: layers.Conv2d, ins: Shape, outs: Shape, item: int, modul
     return _Rule(x=True, forward=forward + images + weights, backward=backward + 2 * images + 3 * weights)
 
 
-def _in_tiles(layer: fast.Conv2d, tiles: Tiles, ins: Shape, item: int) -> _Rule:
-    """A few images' tiles and what becomes of them, in rooms; the filters; images in whole tiles, and with padding."""
-    N, C, O = ins[0], layer.in_channels // layer.groups * prod(tiles.stride), layer.out_channels // layer.groups
-    few = min(N, layer.images_at_once(tiles, item))
-    nn, mm, p = prod(tiles.width), prod(tiles.m), few * prod(tiles.grid)
-    U, V, M, Y = (item * size for size in (nn * C * O, nn * p * C, nn * p * O, mm * p * O))
-    padded = item * few * prod(tiles.cover) * C
-    rooms = {"V": V, "M": M, "tiles": max(U, V, Y), "cells": max(Y, padded)} | {f"U{g}": U for g in range(layer.groups)}
-    return _Rule(x=True, forward=padded + 2 * U, backward=padded + U * layer.groups, rooms=rooms)
+def _in_tiles(layer: fast.Conv2d, parts: tuple[Tiles, ...], ins: Shape, item: int) -> _Rule:
+    """A few images' tiles and what becomes of them, and the filters, in rooms; images with padding, dW and its parts."""
+    N, C, O = ins[0], layer.in_channels // layer.groups * prod(layer.stride), layer.out_channels // layer.groups
+    few, rooms, padded = min(N, layer.images_at_once(parts, item)), dict[str, int](), 0
+    for tiles in parts:
+        nn, mm, p = prod(tiles.width), prod(tiles.m), few * prod(tiles.grid)
+        U, V, M, Y = (item * size for size in (nn * C * O, nn * p * C, nn * p * O, mm * p * O))
+        cells = item * few * prod(tiles.cover) * C
+        more = U if few < N or len(parts) > 1 else 0
+        part = {"V": V, "M": M, "tiles": max(V, Y), "cells": cells, "U": U, "dU": U, "more": more}
+        rooms = {name: max(size, rooms.get(name, 0)) for name, size in part.items()}
+        padded = max(padded, cells if layer.stride == (1, 1) else 0)
+    W = item * layer.params["weight"].size
+    return _Rule(x=True, forward=padded + 2 * W, backward=padded + 4 * W, rooms=rooms)
 
 
 def _forward(stage: Stage, ins: Shapes, outs: Shapes, books: dict[str, _Book]) -> None:
@@ -187,8 +190,9 @@ def _forward(stage: Stage, ins: Shapes, outs: Shapes, books: dict[str, _Book]) -
             away = [shape for shape, device in zip(ins, stage.devices, strict=True) if device.name != to]
             book.keep("copies", f"{stage.name} forward", sum(book.item * prod(shape) for shape in away))
             book.hold("activations", f"{stage.name} joined", book.item * prod(outs[0]))
-        else:  # from the host: the layers read the buffer itself
-            book.keep("copies", stage.name, book.item * prod(outs[0]))
+        else:  # from the host: the layers read the buffer itself. On a GPU there is another, for the batch that comes next; two
+            # of bytes and one of views take less, unless the stored images have more than twice the views' pixels
+            book.keep("copies", stage.name, book.item * prod(outs[0]) * (1 if _module(to) == "numpy" else 2))
 
 
 def _backward(stage: Stage, ins: Shapes, outs: Shapes, books: dict[str, _Book]) -> None:

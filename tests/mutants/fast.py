@@ -9,6 +9,7 @@ from typing import Any
 
 from minialex.layers.fast import blocked, conv, lrn, pool, split, tiles, toom_cook
 from minialex.layers.fast.cheapest import cheapest
+from minialex.layers.fast.tiles import Tiles
 from tests.checks import check_conv2d, check_local_response_norm, check_max_pool2d, check_sequential
 from tests.mutants.engine import Mutant, Subject, run
 from tests.strategies import tiled_cases
@@ -17,17 +18,18 @@ check_tiles = partial(check_conv2d, cases=tiled_cases())
 
 
 def in_tiles(fresh: ModuleType) -> Any:
-    """Conv2d, always in tiles, with as many pieces of the batch as there are images."""
-    return type("InTiles", (fresh.Conv2d,), {"pays": float("inf"), "piece_bytes": 1})
+    """Conv2d, always in tiles, of two sizes where one does not fit, with as many pieces of the batch as there are images."""
+    return type("InTiles", (fresh.Conv2d,), {"pays": float("inf"), "splits": 10.0, "piece_bytes": 1})
 
 
 def with_tiles(fresh: ModuleType) -> Any:
-    """The fast Conv2d, which cuts these tiles."""
+    """The fast Conv2d, which cuts these tiles: of two sizes for one channel; for more of 3 x 2, which fit or not."""
     module = run(conv, inspect.getsource(conv))
 
     def chosen(*case: Any) -> Any:
-        found = cheapest(*case)
-        return None if found is None else fresh.Tiles(**vars(found))
+        (channels, _), *geometry, _, _ = case
+        found = cheapest(*case) if channels == 1 else (Tiles((3, 2), *geometry),)
+        return tuple(fresh.Tiles(**vars(tiles)) for tiles in found)
 
     module.__dict__["cheapest"] = chosen
     return in_tiles(module)
@@ -35,14 +37,19 @@ def with_tiles(fresh: ModuleType) -> Any:
 
 def with_matrices(fresh: ModuleType) -> Any:
     """The fast Conv2d, with these matrices."""
-    module = run(conv, inspect.getsource(conv))
-    module.__dict__["in_two_dimensions"] = fresh.in_two_dimensions
-    return in_tiles(module)
+    of_tiles = run(tiles, inspect.getsource(tiles))
+    of_tiles.__dict__["in_two_dimensions"] = fresh.in_two_dimensions
+    return with_tiles(of_tiles)
 
 
-def pixel_by_pixel(fresh: ModuleType) -> Any:
-    """LocalResponseNorm, with as many pieces as there are pixels."""
-    return type("PixelByPixel", (fresh.LocalResponseNorm,), {"piece_bytes": 1})
+def small_products(fresh: ModuleType) -> Any:
+    """LocalResponseNorm, three pixels at a time, in products of two pixels and of blocks of two channels."""
+    fresh.__dict__.update(BLOCK=2, ROWS=2)
+    return type(
+        "SmallProducts",
+        (fresh.LocalResponseNorm,),
+        {"_pieces": lambda self, X: [slice(p, p + 3) for p in range(0, len(X), 3)]},
+    )
 
 
 def one_image_at_a_time(fresh: ModuleType) -> Any:
@@ -112,15 +119,29 @@ FAST_CONV2D = Subject(
     (
         Mutant(
             "dU of the last piece only",
-            "dU[g] += products",
-            "dU[g][...] = products",
+            "here += np.matmul",
+            "here[...] = np.matmul",
             "dW counts only the last images: = where += is meant",
+            "add_products",
+        ),
+        Mutant(
+            "dU kept from before",
+            "first=tiles is parts[0] and images.start == 0",
+            "first=False",
+            "dU is added to whatever was there",
+            "Conv2d.backward",
+        ),
+        Mutant(
+            "dU begun anew by each part",
+            "first=tiles is parts[0] and images.start == 0",
+            "first=images.start == 0",
+            "of several parts the last one's first images begin dU anew",
             "Conv2d.backward",
         ),
         Mutant(
             "dW without Gᵀ",
-            "times(G.T, du,",
-            "times(np.linalg.pinv(G), du,",
+            "of_taps(G.T, dU,",
+            "of_taps(np.linalg.pinv(G), dU,",
             "dW is brought back by G's inverse instead of G transposed",
             "Conv2d.backward",
         ),
@@ -133,15 +154,15 @@ FAST_CONV2D = Subject(
         ),
         Mutant(
             "dX without Bᵀ",
-            "times(B.T, dV,",
-            "times(np.linalg.inv(B), dV,",
+            "times(B.T, products",
+            "times(np.linalg.inv(B), products",
             "dX is brought back by B's inverse instead of B transposed",
             "Conv2d.backward",
         ),
         Mutant(
             "dX by B",
-            "times(B.T, dV,",
-            "times(B, dV,",
+            "times(B.T, products",
+            "times(B, products",
             "B is not transposed on the way back",
             "Conv2d.backward",
         ),
@@ -211,16 +232,16 @@ TILES = Subject(
         ),
         Mutant(
             "rows and columns exchanged",
-            ".transpose(2, 3, 0, 4, 1, 5)\n        for",
-            ".transpose(2, 3, 1, 4, 0, 5)\n        for",
+            "*self.width, -1).transpose(0, 1, 3, 2, 4, 5)",
+            "*self.width, -1).transpose(0, 1, 4, 2, 3, 5)",
             "rows and columns of the tiles are exchanged",
             "Tiles.cut_adjoint",
         ),
         Mutant(
             "padding not cut off",
-            "pixels[:, top : top + seen.shape[2]",
-            "pixels[:, : seen.shape[2]",
-            "the padding above is not cut off",
+            "cells, self._margin)",
+            "cells)",
+            "the padding above and beside the image is not cut off",
             "Tiles.cut_adjoint",
         ),
         Mutant(
@@ -231,29 +252,36 @@ TILES = Subject(
             "Tiles.cut_adjoint",
         ),
         Mutant(
-            "cells' rows and columns exchanged",
-            ".transpose(0, 1, 3, 2, 4, 5)",
-            ".transpose(0, 1, 4, 2, 3, 5)",
-            "rows and columns within a cell are exchanged",
+            "parts overwrite",
+            "pixels += in_cells",
+            "pixels[...] = in_cells",
+            "where two parts see the same pixels the last one wins",
             "Tiles.cut_adjoint",
         ),
         Mutant(
-            "the edge mirrored",
-            "whole[:, : dy.shape[1], : dy.shape[2]] = dy",
-            "whole[:, -dy.shape[1] :, -dy.shape[2] :] = dy",
-            "dy is pushed to the far edge of the last tiles",
+            "parts added to what was there",
+            "first = dx[self._seen], self.begin == (0, 0)",
+            "first = dx[self._seen], False",
+            "the first part adds to whatever was in the memory",
+            "Tiles.cut_adjoint",
+        ),
+        Mutant(
+            "dy of the first part",
+            "matching(dy[self._outputs], dtiles)",
+            "matching(dy[:, : self.outputs[0], : self.outputs[1]], dtiles)",
+            "every part has the dy of the first outputs",
             "Tiles.lay_adjoint",
         ),
         Mutant(
             "beyond the lower edge",
-            "whole[:, dy.shape[1] :] = 0",
+            "dtiles[:, self.outputs[0] // mH :] = 0",
             "pass",
             "below the image stands what was in the memory",
             "Tiles.lay_adjoint",
         ),
         Mutant(
             "beyond the right edge",
-            "whole[:, :, dy.shape[2] :] = 0",
+            "dtiles[:, :, self.outputs[1] // mW :] = 0",
             "pass",
             "to the right of the image stands what was in the memory",
             "Tiles.lay_adjoint",
@@ -297,17 +325,31 @@ TOOM_COOK = Subject(
         Mutant("powers turned round", "increasing=True", "increasing=False", "the highest power comes first", "_values"),
         Mutant(
             "not divided by the value at p",
-            "G[k] /= np.prod(p - others)",
+            "G[k] /= np.prod(p - others) * np.prod(p - further)",
             "pass",
             "the polynomial that should be 1 at p is not",
             "matrices",
         ),
         Mutant(
             "divided by the value's negative",
-            "np.prod(p - others)",
-            "np.prod(others - p)",
+            "np.prod(p - others) *",
+            "np.prod(others - p) *",
             "q - p stands where p - q is meant",
             "matrices",
+        ),
+        Mutant(
+            "filters of a larger tile not made good for",
+            "polyfromroots(others) * np.prod(p - further)",
+            "polyfromroots(others)",
+            "the smaller tiles of a part take the larger ones' filters as their own",
+            "matrices",
+        ),
+        Mutant(
+            "infinity last",
+            "np.kron(np.roll(row, 1, place), np.roll(column, 1, place))",
+            "np.kron(row, column)",
+            "the last places of the larger tiles' filters are cut off, infinity among them",
+            "in_two_dimensions",
         ),
         Mutant(
             "all points where p is left out",
@@ -381,12 +423,12 @@ FAST_MAX_POOL2D = Subject(
 FAST_LRN = Subject(
     "fast.LocalResponseNorm",
     lrn,
-    ((pixel_by_pixel, check_local_response_norm),),
+    ((small_products, check_local_response_norm),),
     (
         Mutant(
             "the first pixels' d for all",
-            "np.divide(dY_Y, d[p], out=t)",
-            "np.divide(dY_Y, d[: len(t)], out=t)",
+            "t /= d[p]",
+            "t /= d[: len(t)]",
             "every piece is divided by the first one's d",
             "LocalResponseNorm.backward",
         ),
@@ -406,8 +448,8 @@ FAST_LRN = Subject(
         ),
         Mutant(
             "window not turned round",
-            "self.size - 1 - self.size // 2",
-            "self.size // 2",
+            "._band(X).T",
+            "._band(X)",
             "for even n the windows that channel i lies in reach further down than up",
             "LocalResponseNorm.backward",
         ),
@@ -427,8 +469,8 @@ FAST_LRN = Subject(
         ),
         Mutant(
             "1/d missing",
-            "np.divide(dY_Y, d[p], out=t)",
-            "t[...] = dY_Y",
+            "t /= d[p]",
+            "pass",
             "t is not divided by d",
             "LocalResponseNorm.backward",
         ),
@@ -441,17 +483,52 @@ FAST_LRN = Subject(
         ),
         Mutant(
             "x_i missing",
-            "t.shape), X[p], out",
-            "t.shape), 1, out",
+            "neighbours *= X[p]",
+            "pass",
             "the neighbours' sum is not multiplied by x_i",
             "LocalResponseNorm.backward",
         ),
         Mutant(
             "a window of one less",
-            "window_sums(s, self.size)",
-            "window_sums(s, self.size - 1)",
+            "LocalResponseNorm(self.size)",
+            "LocalResponseNorm(max(1, self.size - 1))",
             "the window is one channel short",
             "LocalResponseNorm.backward",
+        ),
+        Mutant(
+            "before and behind exchanged",
+            "S[:, :, : w + behind], B[: w + behind, :w]",
+            "S[:, :, : w + before], B[: w + before, :w]",
+            "the first block reads as far as it should read back",
+            "banded_product",
+        ),
+        Mutant(
+            "the last block without those before",
+            "S[:, :, -w - before :], B[-w - before :, -w:]",
+            "S[:, :, -w:], B[-w:, -w:]",
+            "the last block does not hear of the channels before it",
+            "banded_product",
+        ),
+        Mutant(
+            "the middle from the block's own start",
+            "S[:, :, w - before :], shape",
+            "S[:, :, w:], shape",
+            "the blocks in the middle read from their own first channel on",
+            "banded_product",
+        ),
+        Mutant(
+            "blocks in the middle a channel apart",
+            "strides = (*inner.shape[:3], before + w + behind), (w * one,",
+            "strides = (*inner.shape[:3], before + w + behind), (one,",
+            "the blocks in the middle begin one channel apart",
+            "banded_product",
+        ),
+        Mutant(
+            "the rest left out",
+            "banded_product(S[whole:], B, before, behind, out=out[whole:])",
+            "pass",
+            "the pixels beyond the last whole product are left out",
+            "banded_product",
         ),
     ),
 )

@@ -10,7 +10,7 @@ from tests.mutants.engine import Mutant, layer
 
 _Update = partial(Mutant, within="update")
 CALL = "update(w, layer.grads[key], self.velocity[name], lr, self.momentum, 0.0 if is_bias else self.weight_decay)"
-DECAY = "v[part] -= (weight_decay * lr) * w[part]"
+DECAY = "v[part] -= xp.multiply(w[part], weight_decay * lr, out=term)"
 
 SGD = layer(
     "SGD",
@@ -33,20 +33,20 @@ SGD = layer(
     ),
     _Update(
         "decay without the rate",
-        "(weight_decay * lr)",
+        "weight_decay * lr",
         "weight_decay",
         "the decay is not multiplied by the learning rate",
     ),
     _Update(
         "decay makes weights grow",
-        "v[part] -= (weight",
-        "v[part] += (weight",
+        "v[part] -= xp.multiply(w[part]",
+        "v[part] += xp.multiply(w[part]",
         "the decay has the wrong sign: weights grow",
     ),
     _Update(
         "decay of the velocity",
-        "lr) * w[part]",
-        "lr) * v[part]",
+        "xp.multiply(w[part], weight",
+        "xp.multiply(v[part], weight",
         "the decay is applied to the velocity, not to the weight",
     ),
     _Update(
@@ -57,19 +57,19 @@ SGD = layer(
     ),
     _Update(
         "uphill",
-        "v[part] -= lr * dw[part]",
+        "v[part] -= xp.multiply(dw[part], lr, out=term)",
         "v[part] += lr * dw[part]",
         "the step goes up the gradient: the sign is wrong",
     ),
     _Update(
         "momentum damps the gradient",
-        "v[part] -= lr *",
-        "v[part] -= (1 - momentum) * lr *",
+        "xp.multiply(dw[part], lr, out=term)",
+        "xp.multiply(dw[part], (1 - momentum) * lr, out=term)",
         "the gradient is multiplied by 1 - momentum, too",
     ),
     _Update(
         "momentum on the gradient",
-        "v[part] *= momentum\n        v[part] -= lr * dw[part]",
+        "v[part] *= momentum\n        v[part] -= xp.multiply(dw[part], lr, out=term)",
         "v[part] -= lr * dw[part]; v[part] *= momentum",
         "the new gradient is multiplied by the momentum, too",
     ),
@@ -93,7 +93,7 @@ SGD = layer(
     ),
     _Update(
         "gradient overwritten",
-        "v[part] -= lr * dw[part]",
+        "v[part] -= xp.multiply(dw[part], lr, out=term)",
         "dw[part] *= lr; v[part] -= dw[part]",
         "the gradient is multiplied by the rate in place",
     ),

@@ -1,18 +1,17 @@
-r"""Response normalisation whose window sums are a few additions of whole arrays, instead of a product with a band matrix.
+r"""Response normalisation whose product with the band matrix leaves out what is 0, in pieces that stay in a core's cache.
 
-Write the squares with n//2 zeros before and n - 1 - n//2 behind each pixel's channels, pixel after pixel, as one long row s:
+The plain layer multiplies x² (pixels, C) by B (C, C), and most of B is 0: channel i hears of n channels only. So the channels
+are taken w at a time. Those of block b, from i = b w on, need the n - 1 channels before and behind as well,
 
-    s = 0 0 x_0² x_1² ... x_{C-1}² 0 0   0 0 x_0² ...        and        w[i] = s[i] + s[i+1] + ... + s[i+n-1]
+    d[:, i : i+w]  =  k + x²[:, i - n//2 : i + w + n - 1 - n//2] (alpha B)[the same rows, i : i+w]
 
-Then w[i] is the sum over the window of the channel whose square stands at s[i + n//2]. The windows of 2, 4, ... numbers come
-from adding the row to itself, moved by 1, 2, ...; for n = 5 that is three additions of contiguous memory. (What w holds between
-two pixels belongs to none and is not read.) The sum in backward runs over the windows that channel i lies in, which is the same
-with the numbers of zeros before and behind exchanged. What is kept is d and e = d^beta: y = x / e, and t = dy y / d.
+and away from the edges that matrix is the same for all blocks: one small product, for all of them at once. The sum in backward
+is the product with Bᵀ, in which before and behind change places. What is kept is d and e = d^beta: y = x / e, and t = dy y / d.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,6 +19,10 @@ from minialex.arrays import Array, array_module
 from minialex.layers import cuda, lrn
 from minialex.layers.fast.workspace import room
 from minialex.layers.im2col import pad_channels_last
+
+BLOCK = 16  # channels: with more, too many zeros are multiplied; with fewer, the products get too small
+
+ROWS = 1024  # pixels of one product: BLAS computes one so small from where its numbers lie, a larger one it copies first
 
 
 class Denominators(NamedTuple):
@@ -32,7 +35,7 @@ class Denominators(NamedTuple):
 class LocalResponseNorm(lrn.LocalResponseNorm):
     """The plain LocalResponseNorm, computed as above on a CPU, and on a GPU by kernels, which keep x and d for backward."""
 
-    piece_bytes = 1 << 20
+    piece_bytes = 1 << 21
 
     def forward(self, x: Array, train: bool = True) -> Array:
         if cuda.fits(x):
@@ -43,10 +46,10 @@ class LocalResponseNorm(lrn.LocalResponseNorm):
         N, C, H, W = x.shape
         X = pad_channels_last(x, (0, 0, 0, 0)).reshape(-1, C // self.groups)
         d, e, Y = np.empty_like(X), np.empty_like(X), np.empty_like(X)
+        B = self._alpha * LocalResponseNorm(self.size)._band(X)
         for p in self._pieces(X):
-            s, squares = self._spread(X[p], self.size // 2)
-            np.multiply(X[p], X[p], out=squares)
-            np.multiply(self._channels(window_sums(s, self.size), squares.shape), self._alpha, out=d[p])
+            squares = np.multiply(X[p], X[p], out=room(X, X[p].shape, "one"))
+            banded_product(squares, B, self.size // 2, self.size - 1 - self.size // 2, out=d[p])
             d[p] += self.k
             np.divide(X[p], _power(d[p], self.beta, out=e[p]), out=Y[p])
         self._saved = X, d, e, Y, x.shape
@@ -64,12 +67,12 @@ class LocalResponseNorm(lrn.LocalResponseNorm):
         N, C, H, W = shape
         dY = pad_channels_last(dy, (0, 0, 0, 0)).reshape(X.shape)
         dX = np.empty_like(X)
+        B = 2 * self._alpha * self.beta * LocalResponseNorm(self.size)._band(X).T
         for p in self._pieces(X):
-            s, t = self._spread(X[p], self.size - 1 - self.size // 2)
-            dY_Y = np.multiply(dY[p], Y[p], out=room(X, t.shape, "one"))
-            np.divide(dY_Y, d[p], out=t)
-            neighbours = np.multiply(self._channels(window_sums(s, self.size), t.shape), X[p], out=room(X, t.shape, "one"))
-            neighbours *= 2 * self._alpha * self.beta
+            t = np.multiply(dY[p], Y[p], out=room(X, X[p].shape, "one"))
+            t /= d[p]
+            neighbours = banded_product(t, B, self.size - 1 - self.size // 2, self.size // 2, out=room(X, t.shape, "two"))
+            neighbours *= X[p]
             np.divide(dY[p], e[p], out=dX[p])
             dX[p] -= neighbours
         return dX.reshape(N, H, W, C).transpose(0, 3, 1, 2)
@@ -83,38 +86,33 @@ class LocalResponseNorm(lrn.LocalResponseNorm):
     def _pieces(self, X: Array) -> list[slice]:
         """The pixels, some at a time: what is computed on the way then fits a core's cache."""
         step = max(1, self.piece_bytes // (X.shape[1] * X.itemsize))
+        step = step // ROWS * ROWS or step
         return [slice(p, p + step) for p in range(0, len(X), step)]
 
-    def _spread(self, X: Array, before: int) -> tuple[Array, Array]:
-        """The long row, zeros between the pixels, and a view (pixels, C) of where the channels belong."""
-        P, C = X.shape
-        s = room(X, (P, C + self.size - 1), "row")
-        s[:, :before] = 0
-        s[:, before + C :] = 0
-        return s.reshape(-1), s[:, before : before + C]
 
-    def _channels(self, w: Array, shape: tuple[int, int]) -> Array:
-        """The (pixels, C) numbers of w that belong to a channel: a view."""
-        row = (shape[1] + self.size - 1) * w.itemsize
-        view: Any = np.lib.stride_tricks.as_strided(w, shape, (row, w.itemsize), subok=True)
-        return view
+def banded_product(S: Array, B: Array, before: int, behind: int, out: Array) -> Array:
+    """S B, written to out, for S (P, C) and a band matrix B (C, C): B[j, i] is 0 unless i - before <= j <= i + behind.
 
-
-def window_sums(s: Array, n: int) -> Array:
-    """w[i] = s[i] + ... + s[i + n - 1], by doubling: windows of 1, 2, 4, ... and those of n's binary digits, joined."""
-    length, covered, width, windows = len(s) - n + 1, 0, 1, s
-    total: Array | None = None
-    while True:
-        if n & width:
-            here = windows[covered : covered + length]
-            total = here if total is None else np.add(total, here, out=room(s, (length,), "sums"))
-            covered += width
-        if 2 * width > n:
-            break
-        windows = np.add(windows[:-width], windows[width:], out=room(s, (len(windows) - width,), f"windows {2 * width}"))
-        width *= 2
-    assert total is not None
-    return total
+    All of B's diagonals are taken to be constant. Blocks of w = 16 channels; of other numbers of channels, the whole product.
+    """
+    (P, C), w = S.shape, BLOCK
+    if C % w or 2 * w > C or max(before, behind) > w:
+        return np.matmul(S, B, out=out)
+    whole = P // ROWS * ROWS
+    if 0 < whole < P:
+        banded_product(S[:whole], B, before, behind, out=out[:whole])
+        banded_product(S[whole:], B, before, behind, out=out[whole:])
+        return out
+    S, outs = S.reshape(-1, min(P, ROWS), C), out.reshape(-1, min(P, ROWS), C)
+    np.matmul(S[:, :, : w + behind], B[: w + behind, :w], out=outs[:, :, :w])
+    np.matmul(S[:, :, -w - before :], B[-w - before :, -w:], out=outs[:, :, -w:])
+    if 2 * w < C:
+        inner = outs.reshape(*outs.shape[:2], C // w, w)[:, :, 1:-1].transpose(2, 0, 1, 3)
+        piece, row, one = S.strides
+        shape, strides = (*inner.shape[:3], before + w + behind), (w * one, piece, row, one)
+        seen = np.lib.stride_tricks.as_strided(S[:, :, w - before :], shape, strides, subok=True)
+        np.matmul(seen, B[w - before : 2 * w + behind, w : 2 * w], out=inner)
+    return out
 
 
 def _power(d: Array, beta: float, out: Array) -> Array:

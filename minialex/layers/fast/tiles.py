@@ -4,17 +4,21 @@ A tile is what m x m neighbouring outputs see. With a stride s each s x s pixels
 the cells the kernel has r = ceil(k / s) taps a side, whose last pixels may lie beyond k and count as 0, and the stride is 1. So
 tiles are n = m + r - 1 cells wide, begin m apart, and neighbours share r - 1 rows or columns.
 
-Arrays of tiles have the place within a tile first; then the tiles p = (image, row, column); then the channels.
+Arrays of tiles have the tiles first, p = (image, row, column); then the place within a tile; then the channels.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise, product
 from math import prod
+from typing import Any
 
 import numpy as np
 
 from minialex.arrays import Array, zeros
+from minialex.layers.fast.toom_cook import in_two_dimensions
 from minialex.layers.fast.workspace import room
 from minialex.layers.im2col import Sides, pad_channels_last, windows
 
@@ -23,13 +27,19 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class Tiles:
-    """The tiles of one convolution. m: a tile's outputs, outputs: an image's; each is (height, width)."""
+    """Tiles of one size, for a convolution's outputs or for a part of them.
+
+    m: a tile's outputs; outputs: how many of an image's there are; begin: where they begin; largest: the m of the largest tiles
+    of all parts, whose filters serve these as well. Each is (height, width).
+    """
 
     m: Pair
     kernel: Pair
     stride: Pair
     padding: Sides
     outputs: Pair
+    begin: Pair = (0, 0)
+    largest: Pair = (0, 0)
 
     @property
     def taps(self) -> Pair:
@@ -42,7 +52,7 @@ class Tiles:
 
     @property
     def grid(self) -> Pair:
-        """How many rows and columns of tiles cover an image."""
+        """How many rows and columns of tiles cover the outputs."""
         return -(-self.outputs[0] // self.m[0]), -(-self.outputs[1] // self.m[1])
 
     @property
@@ -50,49 +60,60 @@ class Tiles:
         """How many rows and columns of cells these tiles reach over."""
         return self.grid[0] * self.m[0] + self.taps[0] - 1, self.grid[1] * self.m[1] + self.taps[1] - 1
 
+    def matrices(self, dtype: Any) -> tuple[Array, Array, Array]:
+        """A ⊗ A, G ⊗ G and B ⊗ B for these tiles, in this dtype."""
+        return in_two_dimensions(self.m, self.taps, dtype, self.largest)
+
     def cut(self, x: Array) -> Array:
-        """x (N, C, H, W) -> its tiles (n n, p, s² C), in the room for tiles."""
-        N, C, seen = len(x), x.shape[1], x[self._seen(x)]
-        (height, width), (sH, sW), (top, _, left, _), (h, w) = self.cover, self.stride, self.padding, seen.shape[2:]
-        pixels = pad_channels_last(seen, (top, height * sH - top - h, left, width * sW - left - w))
-        cells = pixels.reshape(N, height, sH, width, sW, C).transpose(0, 1, 3, 2, 4, 5).reshape(N, height, width, sH * sW * C)
-        tiles = room(x, (*self.width, N, *self.grid, cells.shape[3]), "tiles")
-        tiles[...] = windows(cells, self.width, self.m).transpose(3, 4, 0, 1, 2, 5)
-        return tiles.reshape(prod(self.width), -1, cells.shape[3])
+        """x (N, C, H, W) -> its tiles (p, n n, s² C), in the room for tiles."""
+        cells = self._cells(x)
+        tiles = room(x, (len(x), *self.grid, *self.width, cells.shape[3]), "tiles")
+        tiles[...] = windows(cells, self.width, self.m)
+        return tiles.reshape(-1, prod(self.width), cells.shape[3])
 
     def cut_adjoint(self, dtiles: Array, dx: Array) -> None:
-        """dx (N, C, H, W) from dtiles (n n, p, s² C): where tiles overlap they add up, m x m cells of each at a time."""
-        N, C, (rows, columns), (mH, mW), (sH, sW) = len(dx), dx.shape[1], self.grid, self.m, self.stride
+        """dx (N, C, H, W) from dtiles (p, n n, s² C): where tiles overlap they add up, m x m cells of each at a time.
+
+        Tiles that begin at the first output make dx anew; those of other parts add to it.
+        """
+        N, (rows, columns), (mH, mW) = len(dx), self.grid, self.m
         down, right = -(-self.width[0] // mH), -(-self.width[1] // mW)
         cells = room(dtiles, (N, rows + down - 1, mH, columns + right - 1, mW, dtiles.shape[2]), "cells")
         cells[...] = 0
-        dtiles = dtiles.reshape(*self.width, N, rows, columns, -1).transpose(2, 3, 0, 4, 1, 5)
+        dtiles = dtiles.reshape(N, rows, columns, *self.width, -1).transpose(0, 1, 3, 2, 4, 5)
         for u, v in np.ndindex(down, right):
             part = dtiles[:, :, u * mH : (u + 1) * mH, :, v * mW : (v + 1) * mW]
             cells[:, u : u + rows, : part.shape[2], v : v + columns, : part.shape[4]] += part
-        height, width = (rows + down - 1) * mH, (columns + right - 1) * mW
-        pixels = cells.reshape(N, height, width, sH, sW, C).transpose(0, 1, 3, 2, 4, 5).reshape(N, height * sH, width * sW, C)
-        top, _, left, _ = self.padding
-        if dx[self._seen(dx)].shape != dx.shape:
-            dx[...] = 0  # rows and columns that no kernel reaches
-        seen = dx[self._seen(dx)]
-        seen[...] = pixels[:, top : top + seen.shape[2], left : left + seen.shape[3]].transpose(0, 3, 1, 2)
+        seen, first = dx[self._seen], self.begin == (0, 0)
+        if first and seen.shape != dx.shape:
+            dx[...] = 0  # what other parts see, and rows and columns that no kernel reaches
+        cells = cells.reshape(N, (rows + down - 1) * mH, (columns + right - 1) * mW, *self.stride, dx.shape[1])
+        for pixels, in_cells in matching(seen.transpose(0, 2, 3, 1), cells, self._margin):
+            if first:
+                pixels[...] = in_cells
+            else:
+                pixels += in_cells
 
     def lay(self, tiles: Array, b: Array, y: Array) -> None:
-        """y (N, oH, oW, O) from the outputs of the tiles (m m, p, O), plus b; what lies beyond the edge is dropped."""
-        whole, in_tiles = self._outputs(y)
-        np.add(tiles.reshape(in_tiles.shape), b, out=in_tiles)
-        y[...] = whole[:, : y.shape[1], : y.shape[2]]
+        """The tiles' outputs (p, m m, O), plus b, to their places in y (N, oH, oW, O); what lies beyond the edge is dropped."""
+        for pixels, in_tiles in matching(y[self._outputs], tiles.reshape(len(y), *self.grid, *self.m, -1)):
+            row = np.tile(b, (in_tiles.shape[4], 1))  # so that whole rows of a tile are added in one go
+            np.add(in_tiles, row, out=pixels)
 
     def lay_adjoint(self, dy: Array) -> Array:
-        """dy (N, oH, oW, O) -> the gradients of the tiles' outputs (m m, p, O), 0 beyond the edge; in the room for tiles."""
-        whole, in_tiles = self._outputs(dy)
-        whole[:, : dy.shape[1], : dy.shape[2]] = dy
-        whole[:, dy.shape[1] :] = 0
-        whole[:, :, dy.shape[2] :] = 0
-        dtiles = room(dy, in_tiles.shape, "tiles")
-        dtiles[...] = in_tiles
-        return dtiles.reshape(prod(self.m), -1, dy.shape[3])
+        """dy (N, oH, oW, O) -> the gradients of the tiles' outputs (p, m m, O), 0 beyond the edge; in the room for tiles."""
+        (N, _, _, O), (mH, mW) = dy.shape, self.m
+        dtiles = room(dy, (N, *self.grid, mH, mW, O), "tiles")
+        dtiles[:, self.outputs[0] // mH :] = 0
+        dtiles[:, :, self.outputs[1] // mW :] = 0
+        for pixels, in_tiles in matching(dy[self._outputs], dtiles):
+            in_tiles[...] = pixels
+        return dtiles.reshape(-1, mH * mW, O)
+
+    def of_these(self, filters: Array) -> Array:
+        """The filters (t, c, o) of the largest tiles, or their gradients -> those of these tiles' places (n, n, c, o)."""
+        most = (max(m, largest) + r - 1 for m, largest, r in zip(self.m, self.largest, self.taps, strict=True))
+        return filters.reshape(*most, *filters.shape[1:])[: self.width[0], : self.width[1]]
 
     def filters(self, W: Array) -> Array:
         """W (O, C, kH, kW) -> (r r, s² C, O), the taps over the cells."""
@@ -107,13 +128,58 @@ class Tiles:
         whole = dfilters.reshape(rH, rW, sH, sW, -1, O).transpose(0, 2, 1, 3, 4, 5).reshape(rH * sH, rW * sW, -1, O)
         return whole[:kH, :kW].transpose(3, 2, 0, 1)
 
-    def _seen(self, x: Array) -> tuple[slice, ...]:
-        """What the tiles reach of x (N, C, H, W): with a stride not always all."""
-        (height, width), (sH, sW), (top, _, left, _) = self.cover, self.stride, self.padding
-        return slice(None), slice(None), slice(height * sH - top), slice(width * sW - left)
+    def _cells(self, x: Array) -> Array:
+        """x (N, C, H, W) -> the cells under the tiles (N, height, width, s² C), 0 beyond the image."""
+        (N, C), (height, width), (sH, sW), (top, left) = x.shape[:2], self.cover, self.stride, self._margin
+        seen = x[self._seen]
+        h, w = seen.shape[2:]
+        if self.stride == (1, 1):
+            return pad_channels_last(seen, (top, height - top - h, left, width - left - w))
+        cells = room(x, (N, height, width, sH, sW, C), "cells")
+        cells[...] = 0
+        for pixels, in_cells in matching(seen.transpose(0, 2, 3, 1), cells, self._margin):
+            in_cells[...] = pixels
+        return cells.reshape(N, height, width, sH * sW * C)
 
-    def _outputs(self, y: Array) -> tuple[Array, Array]:
-        """Room for images of whole tiles, of as many images and channels as y; and the same numbers in the order of tiles."""
-        (N, _, _, O), (rows, columns), (mH, mW) = y.shape, self.grid, self.m
-        whole = room(y, (N, rows * mH, columns * mW, O), "cells")
-        return whole, whole.reshape(N, rows, mH, columns, mW, O).transpose(2, 4, 0, 1, 3, 5)
+    @property
+    def _from(self) -> Pair:
+        """The image's row and column at which the cells begin; below 0 in the padding."""
+        return self.begin[0] * self.stride[0] - self.padding[0], self.begin[1] * self.stride[1] - self.padding[2]
+
+    @property
+    def _margin(self) -> Pair:
+        """How many rows and columns of zeros stand before the image."""
+        return max(0, -self._from[0]), max(0, -self._from[1])
+
+    @property
+    def _seen(self) -> tuple[slice, ...]:
+        """What the tiles reach of images (N, C, H, W): with a stride not always all."""
+        (i, j), (height, width), (sH, sW) = self._from, self.cover, self.stride
+        return slice(None), slice(None), slice(max(0, i), i + height * sH), slice(max(0, j), j + width * sW)
+
+    @property
+    def _outputs(self) -> tuple[slice, ...]:
+        """Which of all outputs (N, oH, oW, O) are these tiles'."""
+        (i, j), (h, w) = self.begin, self.outputs
+        return slice(None), slice(i, i + h), slice(j, j + w)
+
+
+def matching(pixels: Array, blocks: Array, begin: Pair = (0, 0)) -> Iterator[tuple[Array, Array]]:
+    """The same places of pixels (N, H, W, C) and of blocks (N, rows, columns, h, w, C), as views (N, rows, columns, h, w, C).
+
+    begin: where pixel (0, 0) lies from the first block's corner. Whole blocks come together, and what is at the edges apart.
+    """
+    (N, H, W, C), (h, w) = pixels.shape, blocks.shape[3:5]
+    for (i, rows, u), (j, columns, v) in product(_runs(begin[0], H, h), _runs(begin[1], W, w)):
+        part = blocks[:, rows, columns, u, v]
+        _, R, K, p, q, _ = part.shape
+        yield pixels[:, i, j].reshape(N, R, p, K, q, C).transpose(0, 1, 3, 2, 4, 5), part
+
+
+def _runs(begin: int, length: int, size: int) -> Iterator[tuple[slice, slice, slice]]:
+    """[begin, begin + length) cut into what belongs to whole blocks and to the ends: which of it, blocks, places in them."""
+    end = begin + length
+    whole = min(-(-begin // size) * size, end)
+    for a, b in pairwise((begin, whole, max(end // size * size, whole), end)):
+        if a < b:
+            yield slice(a - begin, b - begin), slice(a // size, -(-b // size)), slice(a % size, (b - 1) % size + 1)

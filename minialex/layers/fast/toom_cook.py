@@ -25,28 +25,38 @@ from numpy.polynomial.polynomial import polyfromroots
 
 from minialex.arrays import Array
 
+Pair = tuple[int, int]
 POINTS = (0, 1, -1, 2, -0.5, -2, 0.5)  # and infinity: of all small ones, in this order, they lose the fewest digits
 MOST = len(POINTS) + 1
 
 
 @cache
-def matrices(m: int, r: int) -> tuple[Array, Array, Array]:
-    """A (m, n), G (n, r) and B (n, n), float64: m outputs of a filter with r taps by n = m + r - 1 <= 8 multiplications."""
-    points = np.array(POINTS[: m + r - 2], np.float64)
+def matrices(m: int, r: int, largest: int = 0) -> tuple[Array, Array, Array]:
+    """A (m, n), G (n, r) and B (n, n), float64: m outputs of a filter with r taps by n = m + r - 1 <= 8 multiplications.
+
+    largest: G's rows are those of a tile with so many outputs, divided by p - q for its further points q; B makes up for it.
+    """
+    points, further = (np.array(some, np.float64) for some in np.split(POINTS[: max(m, largest) + r - 2], [m + r - 2]))
     A, G, B = _values(points, m).T, _values(points, r), np.zeros((m + r - 1, m + r - 1))
     for k, p in enumerate(points):
         others = np.delete(points, k)
-        B[k, :-1] = polyfromroots(others)
-        G[k] /= np.prod(p - others)
+        B[k, :-1] = polyfromroots(others) * np.prod(p - further)
+        G[k] /= np.prod(p - others) * np.prod(p - further)
     B[-1] = polyfromroots(points)
     return A, G, B
 
 
 @cache
-def in_two_dimensions(m: tuple[int, int], r: tuple[int, int], dtype: np.dtype[Any]) -> tuple[Array, Array, Array]:
-    """A ⊗ A, G ⊗ G and B ⊗ B, for rows and columns at once, in this dtype."""
-    rows, columns = matrices(m[0], r[0]), matrices(m[1], r[1])
-    A, G, B = (np.kron(row, column).astype(dtype) for row, column in zip(rows, columns, strict=True))
+def in_two_dimensions(m: Pair, r: Pair, dtype: np.dtype[Any], largest: Pair = (0, 0)) -> tuple[Array, Array, Array]:
+    """A ⊗ A, G ⊗ G and B ⊗ B, for rows and columns at once, in this dtype; infinity comes first.
+
+    So the places of a smaller tile, whose points are among the larger one's, are the first rows and columns of that one's.
+    """
+    rows, columns = (matrices(*side) for side in zip(m, r, largest, strict=True))
+    A, G, B = (
+        np.kron(np.roll(row, 1, place), np.roll(column, 1, place)).astype(dtype)
+        for row, column, place in zip(rows, columns, (1, 0, 0), strict=True)
+    )
     return A, G, B
 
 

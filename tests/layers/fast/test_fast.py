@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from minialex import layers
 from minialex.layers import fast
+from minialex.layers.fast import lrn
 from tests import checks
 from tests.checks.suite import Suite, same
 from tests.strategies import Case, MaxPoolCase, conv_cases, lrn_cases, pool_cases, sequential_cases, tiled_cases
@@ -21,6 +22,12 @@ class InTiles(fast.Conv2d):
     """Also where that pays nothing."""
 
     pays = float("inf")
+
+
+class InParts(InTiles):
+    """And tiles of two sizes wherever one size does not fit."""
+
+    splits = 10.0
 
 
 class InTilesImageByImage(InTiles):
@@ -53,6 +60,7 @@ TWINS: list[tuple[Suite, Any, Any]] = [
     (checks.CONV2D, InTiles, None),
     (checks.CONV2D, InTiles, tiled_cases()),
     (checks.CONV2D, InTilesImageByImage, tiled_cases()),
+    (checks.CONV2D, InParts, tiled_cases()),
     (checks.MAX_POOL2D, fast.MaxPool2d, None),
     (checks.AVG_POOL2D, fast.AvgPool2d, None),
     (checks.LOCAL_RESPONSE_NORM, fast.LocalResponseNorm, None),
@@ -80,12 +88,13 @@ def test_what_is_claimed_of_the_plain_layer_holds(suite: Suite, cls: Any, cases:
     [
         (layers.Conv2d, fast.Conv2d, conv_cases()),
         (layers.Conv2d, InTiles, st.one_of(conv_cases(), tiled_cases())),
+        (layers.Conv2d, InParts, tiled_cases()),
         (layers.MaxPool2d, fast.MaxPool2d, pool_cases(MaxPoolCase)),
         (layers.LocalResponseNorm, fast.LocalResponseNorm, lrn_cases()),
         (layers.Sequential, OneImageAtATime, sequential_cases()),
         (layers.Sequential, OneImageAPiece, sequential_cases()),
     ],
-    ids=["Conv2d", "Conv2d in tiles", "MaxPool2d", "LocalResponseNorm", "Blocked", "Split"],
+    ids=["Conv2d", "Conv2d in tiles", "Conv2d in parts", "MaxPool2d", "LocalResponseNorm", "Blocked", "Split"],
 )
 @given(data=st.data())
 def test_twins_agree(data: st.DataObject, plain: Any, quick: Any, cases: Any, dtype: Any) -> None:
@@ -111,12 +120,24 @@ def test_max_pool_with_windows_of_nan() -> None:
     np.testing.assert_array_equal(quick.backward(dy), plain.backward(dy))
 
 
-@given(n=st.integers(1, 9), length=st.integers(9, 40), seed=st.integers(0, 99))
-def test_window_sums(n: int, length: int, seed: int) -> None:
-    from minialex.layers.fast.lrn import window_sums  # noqa: PLC0415
-
-    s = np.random.default_rng(seed).standard_normal(length)
-    same("w", window_sums(s, n), np.array([s[i : i + n].sum() for i in range(length - n + 1)]), 1e-14)
+@pytest.mark.parametrize("rows", [7, 1024])
+@given(
+    P=st.integers(1, 30),
+    C=st.sampled_from([1, 5, 16, 32, 48, 80]),
+    n=st.integers(1, 9),
+    seed=st.integers(0, 99),
+    T=st.booleans(),
+)
+def test_a_banded_product_is_the_whole_product(rows: int, P: int, C: int, n: int, seed: int, T: bool) -> None:
+    rng = np.random.default_rng(seed)
+    i, before = np.arange(C), n // 2
+    B = rng.standard_normal() * ((i - before <= i[:, None]) & (i[:, None] < i - before + n))  # B[j, i]
+    S, out = rng.standard_normal((P, C)), np.full((P, C), np.nan)
+    reach = (n - 1 - before, before) if T else (before, n - 1 - before)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lrn, "ROWS", rows)
+        lrn.banded_product(S, B.T if T else B, *reach, out=out)
+    same("S B", out, S @ (B.T if T else B), 1e-13)
 
 
 @given(case=sequential_cases())

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from minialex.devices import parse_devices, strict_mode
 from minialex.layers import fast
 from minialex.layers.fast import toom_cook
+from minialex.layers.fast.cheapest import cheapest
 from minialex.layers.fast.tiles import Tiles
 from minialex.layers.fast.workspace import room, workspace
 from tests.checks.suite import same
@@ -53,25 +54,45 @@ def test_rounding_in_float32_stays_near_that_of_one_sum() -> None:
 
 
 @pytest.mark.parametrize(
-    ("conv", "shape", "m", "left"),
+    ("conv", "shape", "sizes", "left"),
     [
-        (fast.Conv2d(3, 48, 11, stride=4), (1, 3, 227, 227), (4, 4), 0.643),
-        (fast.Conv2d(48, 128, 5, padding=2), (1, 48, 27, 27), (4, 4), 0.315),
-        (fast.Conv2d(256, 192, 3, padding=1), (1, 256, 13, 13), (5, 5), 0.392),
-        (fast.Conv2d(192, 128, 3, padding=1), (1, 192, 13, 13), (5, 5), 0.439),
+        (fast.Conv2d(3, 48, 11, stride=4), (1, 3, 227, 227), [(4, 4)], 0.643),
+        (fast.Conv2d(48, 128, 5, padding=2), (1, 48, 27, 27), [(4, 4)], 0.315),
+        (fast.Conv2d(256, 192, 3, padding=1), (1, 256, 13, 13), [(5, 5), (5, 4), (4, 5), (4, 4)], 0.305),
+        (fast.Conv2d(192, 128, 3, padding=1), (1, 192, 13, 13), [(5, 5), (5, 4), (4, 5), (4, 4)], 0.336),
     ],
     ids=["conv1", "conv2", "conv3", "conv5"],
 )
 def test_the_papers_convolutions_are_done_in_tiles(
-    conv: fast.Conv2d, shape: tuple[int, ...], m: tuple[int, int], left: float
+    conv: fast.Conv2d, shape: tuple[int, ...], sizes: list[tuple[int, int]], left: float
 ) -> None:
     """`left` of the multiplications of the plain way, with those of B ⊗ B and A ⊗ A."""
-    tiles = conv.tiles(shape)
-    assert tiles is not None
-    assert tiles.m == m
-    nn, mm, C, O = np.prod(tiles.width), np.prod(m), conv.in_channels * np.prod(conv.stride), conv.out_channels
-    taken = np.prod(tiles.grid) * (nn * nn * C + nn * C * O + mm * nn * O)
+    parts = conv.tiles(shape)
+    assert [tiles.m for tiles in parts] == sizes
+    taken, C, O = 0, conv.in_channels * np.prod(conv.stride), conv.out_channels
+    for tiles in parts:
+        nn, mm = np.prod(tiles.width), np.prod(tiles.m)
+        taken += np.prod(tiles.grid) * (nn * nn * C + nn * C * O + mm * nn * O)
     assert taken / conv.multiply_adds(shape) == pytest.approx(left, abs=0.005)
+
+
+@given(
+    outputs=st.tuples(st.integers(1, 30), st.integers(1, 30)),
+    kernel=st.integers(2, 5),
+    channels=st.tuples(st.integers(1, 300), st.integers(1, 300)),
+)
+def test_each_output_is_of_one_part(outputs: tuple[int, int], kernel: int, channels: tuple[int, int]) -> None:
+    """And the first part, which makes dx anew, comes first; tiles of a smaller size reach over no edge."""
+    parts = cheapest(channels, (kernel, kernel), (1, 1), (0, 0, 0, 0), outputs, float("inf"), 10.0)
+    times = np.zeros((1, *outputs, 1), int)
+    for tiles in parts:
+        times[tiles._outputs] += 1
+        assert max(tiles.width) <= toom_cook.MOST
+        for o, whole, m, g in zip(tiles.outputs, outputs, tiles.m, tiles.grid, strict=True):
+            assert o == whole or o == m * g
+    assert (times == 1).all()
+    assert parts[0].begin == (0, 0)
+    assert all(tiles.begin != (0, 0) for tiles in parts[1:])
 
 
 @pytest.mark.parametrize(
@@ -86,7 +107,7 @@ def test_the_papers_convolutions_are_done_in_tiles(
     ids=["a pixel", "few channels", "too large for 8 points", "rows of padding alone", "columns of padding alone"],
 )
 def test_others_go_the_plain_way(conv: fast.Conv2d, shape: tuple[int, ...]) -> None:
-    assert conv.tiles(shape) is None
+    assert conv.tiles(shape) == ()
 
 
 @given(data=st.data())
@@ -97,19 +118,21 @@ def test_cutting_and_laying_are_adjoint_to_what_undoes_them(data: st.DataObject)
     kernel = stride[0] * data.draw(st.integers(1, 3)), stride[1] * data.draw(st.integers(1, 3))
     H, W = kernel[0] + data.draw(st.integers(0, 9)), kernel[1] + data.draw(st.integers(0, 9))
     outputs = (H - kernel[0]) // stride[0] + 1, (W - kernel[1]) // stride[1] + 1
-    tiles, rng = (
-        Tiles(data.draw(pairs), kernel, stride, (0, 0, 0, 0), outputs),
-        np.random.default_rng(data.draw(st.integers(0, 99))),
-    )
+    padding = data.draw(st.tuples(*[st.integers(0, 2)] * 4))
+    begin = data.draw(st.integers(0, outputs[0] - 1)), data.draw(st.integers(0, outputs[1] - 1))
+    part = outputs[0] - begin[0], outputs[1] - begin[1]
+    tiles = Tiles(data.draw(pairs), kernel, stride, padding, part, begin)
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
 
     x, y = rng.standard_normal((2, 3, H, W)), rng.standard_normal((2, *outputs, 3))
-    cut = tiles.cut(x).copy()
-    dx, dcut = np.full_like(x, np.nan), rng.standard_normal(cut.shape)
+    cut, anew = tiles.cut(x).copy(), begin == (0, 0)
+    dx, dcut = np.full_like(x, np.nan if anew else 2.0), rng.standard_normal(cut.shape)
     tiles.cut_adjoint(dcut, dx)
-    same("<cut x, t>", np.vdot(cut, dcut), np.vdot(x, dx), 1e-12)
+    same("<cut x, t>", np.vdot(cut, dcut), np.vdot(x, dx if anew else dx - 2.0), 1e-12)
 
     dlay = tiles.lay_adjoint(y).copy()
-    laid, lay = np.full_like(y, np.nan), rng.standard_normal(dlay.shape)
+    laid, lay = np.zeros_like(y), rng.standard_normal(dlay.shape)
+    laid[tiles._outputs] = np.nan
     tiles.lay(lay, np.zeros(3), laid)
     same("<lay t, y>", np.vdot(laid, y), np.vdot(lay, dlay), 1e-12)
 
