@@ -43,6 +43,7 @@ class Net:
     def forward(self, images: Array | Shown, train: bool = False) -> Array:
         """images (N, *input_shape) on the host, of any real dtype -> logits (N, num_classes) on the host, in the net's.
 
+        Backward reads the images again, and CPU devices have no copy of their own: leave them as they are until then.
         Images as bytes that are still to be shown (minialex/shown.py) become views on each GPU; for CPU devices here and now.
         """
         images = images if isinstance(images, Shown) else np.asarray(images)

@@ -36,7 +36,7 @@ def test_every_backward_pass_has_mutants() -> None:
     names = [subject.name for subject in SUBJECTS]
     stages = {name for name, kind in vars(towers).items() if isinstance(kind, type) and issubclass(kind, towers.Stage)}
     wanted = ({*layers.__all__, "SGD"} | stages) - {"Layer", "im2col", "Stage"}
-    plain_on_cpus = {"AvgPool2d", "Dropout", "Linear", "ReLU", "Sequential"}  # on GPUs: layers/fast/test_kernel_mutants.py
+    plain_on_cpus = {"AvgPool2d", "Dropout", "ReLU", "Sequential"}  # on GPUs: layers/fast/test_kernel_mutants.py
     plain_on_cpus |= {"SpatialResponseNorm"}  # plain everywhere
     wanted |= {f"fast.{name}" for name in {*fast.__all__, "tiles", "toom_cook"} - plain_on_cpus}
     assert set(names) == wanted

@@ -166,10 +166,7 @@ def test_broadcast_gives_each_device_the_batch(towers: Towered) -> None:
     images = lay_out(towers.values(3, 0), towers.order)
     ys = broadcast.forward((images,))
     check(ys, [images] * len(towers.devices), towers.devices)
-    assert not any(np.shares_memory(raw(y), images) for y in ys)
-    for i, y in enumerate(ys):
-        for j, other in enumerate(ys):
-            assert np.shares_memory(raw(y), raw(other)) == (towers.places[i] == towers.places[j])
+    assert not any(y.flags.writeable for y in ys)  # CPU devices read the host's own array
     assert broadcast.backward(ys) == ()
 
 

@@ -26,6 +26,7 @@ from minialex.data.batches import Batch
 from minialex.data.dataset import Split
 from minialex.data.errors import DataError
 from minialex.data.views import CentreCrop, Draws, channels_first, channels_last_shape, copy
+from minialex.lent import Memory
 from minialex.seeds import generator
 from minialex.shown import Layout, Shown
 
@@ -185,7 +186,7 @@ class _Job:
 
     def _room(self, n: int) -> tuple[Array | Shown, Array]:
         """The batch that will be, and where its n images are to be written."""
-        images = self.memory.lend(self.augment.batch_shape(n))
+        images = channels_first(self.memory.lend(channels_last_shape(self.augment.batch_shape(n))))
         return images, images
 
     def _write(self, read: Array, draws: Draws | None, out: Array) -> None:
@@ -278,26 +279,3 @@ def _dismiss(
     for thread in threads:
         if thread is not threading.current_thread():  # the garbage collector may have called from any of them
             thread.join(FAREWELL)
-
-
-class Memory:
-    """Memory for batches of up to `size` numbers, lent out and used again.
-
-    A fresh batch costs more in pages that the system must find and clear than in the work on it. What is lent is an array
-    over a block that numpy does not own, so that every view of it holds on to that array; when the last is gone, the
-    block comes back. Who keeps a batch keeps its block, and another is made.
-    """
-
-    def __init__(self, size: int, dtype: Any = np.float32) -> None:
-        self.size, self.dtype = size, dtype
-        self._free: deque[Array] = deque()
-
-    def lend(self, shape: Shape) -> Array:
-        """An uninitialised array; (..., C, h, w) in channels-last memory."""
-        try:
-            block = self._free.pop()
-        except IndexError:
-            block = np.empty(self.size, self.dtype)
-        lent = np.frombuffer(block.data, self.dtype, count=prod(shape))
-        weakref.finalize(lent, self._free.append, block).atexit = False
-        return channels_first(lent.reshape(channels_last_shape(shape))) if len(shape) > 2 else lent.reshape(shape)

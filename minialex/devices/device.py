@@ -65,6 +65,10 @@ class Device(ABC):
     def receive(self, x: Array, source: Device | None, buffer: Array) -> None:
         """Copy x, contiguous, from `source` (None: the host) into `buffer` on this device, same shape and dtype."""
 
+    def borrow(self, host: Array) -> Array | None:
+        """The host's array itself, to be read by this device and not written, if it lies in the host's memory; else None."""
+        return None
+
     def mark(self) -> Any:
         """This moment in the device's queue: what was queued before it, and what comes after."""
         raise NotImplementedError

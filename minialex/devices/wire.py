@@ -48,7 +48,8 @@ class Ledger:
 class Wire:
     """The way from `source` (None: the host) to the device `to`, with a buffer at its far end that is kept and filled anew.
 
-    What `carry` returns is that buffer: it holds until the next array of the same shape comes by.
+    What `carry` returns is that buffer: it holds until the next array of the same shape comes by. (A device in the host's own
+    memory needs none for what comes from there: it reads the host's array, which must stay as it is as long.)
     """
 
     source: Device | None
@@ -91,6 +92,8 @@ class Wire:
                 self.spare_from = self.to.mark()  # the buffer's readers are in the queue already
                 self.buffer, self.spare = self.spare, self.buffer
                 return channels_first(self.buffer)
+        if self.source is None and (borrowed := self.to.borrow(memory)) is not None:
+            return channels_first(borrowed)
         if self.buffer is None or self.buffer.shape != memory.shape or self.buffer.dtype != memory.dtype:
             self.buffer = self.to.empty(memory.shape, memory.dtype)
         self.to.receive(memory, self.source, self.buffer)

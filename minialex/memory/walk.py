@@ -190,9 +190,10 @@ def _forward(stage: Stage, ins: Shapes, outs: Shapes, books: dict[str, _Book]) -
             away = [shape for shape, device in zip(ins, stage.devices, strict=True) if device.name != to]
             book.keep("copies", f"{stage.name} forward", sum(book.item * prod(shape) for shape in away))
             book.hold("activations", f"{stage.name} joined", book.item * prod(outs[0]))
-        else:  # from the host: the layers read the buffer itself. On a GPU there is another, for the batch that comes next; two
-            # of bytes and one of views take less, unless the stored images have more than twice the views' pixels
-            book.keep("copies", stage.name, book.item * prod(outs[0]) * (1 if _module(to) == "numpy" else 2))
+        elif _module(to) != "numpy":  # from the host, of which CPU devices read the array itself. On a GPU there is another
+            # buffer, for the batch that comes next; two of bytes and one of views take less, unless the stored images have more
+            # than twice the views' pixels
+            book.keep("copies", stage.name, 2 * book.item * prod(outs[0]))
 
 
 def _backward(stage: Stage, ins: Shapes, outs: Shapes, books: dict[str, _Book]) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from minialex.data import Minibatches, Split, digits
 from minialex.data import loader as room
 from minialex.data.augment import Augmentation, ColourNoise
-from minialex.data.loader import Loader, LoadError, Memory
+from minialex.data.loader import Loader, LoadError
 from minialex.data.views import CentreCrop, TenViews
 
 SHAPE = (3, 6, 7)
@@ -215,18 +215,6 @@ def test_a_batch_that_is_kept_is_never_overwritten():
         del images, part
     for part, copy in kept:
         np.testing.assert_array_equal(part, copy)
-
-
-def test_memory_comes_back_when_the_last_view_is_gone():
-    memory = Memory(2 * 3 * 4 * 5)
-    lent = memory.lend((2, 3, 4, 5))
-    lent[...] = 7
-    address, corner = lent.__array_interface__["data"][0], lent[1:, ::2, 1]
-    del lent
-    other = memory.lend((1, 3, 4, 5))
-    assert not np.shares_memory(corner, other)
-    del corner
-    assert memory.lend((2, 3, 4, 5)).__array_interface__["data"][0] == address
 
 
 def test_an_epoch_needs_no_more_memory_than_its_batches_in_flight():

@@ -61,7 +61,9 @@ def test_pack_makes_the_memory_dense_and_changes_nothing_else(shape: tuple[int, 
 
 
 @given(shape=shapes, dtype=DTYPES, from_host=st.booleans())
-def test_what_arrives_is_what_was_sent_in_memory_of_the_receiver(shape: tuple[int, ...], dtype: str, from_host: bool) -> None:
+def test_what_arrives_is_what_was_sent_and_no_device_writes_to_anothers_memory(
+    shape: tuple[int, ...], dtype: str, from_host: bool
+) -> None:
     a, b = parse_devices("cpu,cpu")
     ledger = Ledger()
     wire = Wire(None if from_host else a, b, "conv3", "forward", ledger)
@@ -71,7 +73,8 @@ def test_what_arrives_is_what_was_sent_in_memory_of_the_receiver(shape: tuple[in
     np.testing.assert_array_equal(b.get(arrived), numbers(shape, dtype))
     assert arrived.dtype == dtype
     assert arrived.place == "cpu:1"  # type: ignore[attr-defined]
-    assert not np.shares_memory(raw(arrived), raw(x))
+    assert np.shares_memory(raw(arrived), raw(x)) == (from_host and arrived.size > 0)  # a CPU device reads the host's memory
+    assert arrived.flags.writeable != from_host  # and no more than that
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     assert ledger.rows == [("conv3", "forward", "host" if from_host else "cpu:0", "cpu:1", size)]
 

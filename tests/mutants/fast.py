@@ -7,10 +7,10 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
-from minialex.layers.fast import blocked, conv, lrn, pool, split, tiles, toom_cook
+from minialex.layers.fast import blocked, conv, linear, lrn, pool, split, tiles, toom_cook
 from minialex.layers.fast.cheapest import cheapest
 from minialex.layers.fast.tiles import Tiles
-from tests.checks import check_conv2d, check_local_response_norm, check_max_pool2d, check_sequential
+from tests.checks import check_conv2d, check_linear, check_local_response_norm, check_max_pool2d, check_sequential
 from tests.mutants.engine import Mutant, Subject, run
 from tests.strategies import tiled_cases
 
@@ -533,6 +533,57 @@ FAST_LRN = Subject(
     ),
 )
 
+FAST_LINEAR = Subject(
+    "fast.Linear",
+    linear,
+    ((lambda fresh: fresh.Linear, check_linear),),
+    (
+        Mutant("dW transposed", "np.matmul(dy.T, x,", "np.matmul(x.T, dy,", "dW is xᵀ dy: its transpose", "Linear.backward"),
+        Mutant(
+            "dW of the last image",
+            "np.matmul(dy.T, x,",
+            "np.matmul(dy[-1:].T, x[-1:],",
+            "dW counts one image",
+            "Linear.backward",
+        ),
+        Mutant(
+            "dW averaged",
+            "np.matmul(dy.T, x,",
+            "np.matmul(dy.T / len(x), x,",
+            "dW is averaged over the batch",
+            "Linear.backward",
+        ),
+        Mutant(
+            "dW in the old one's memory",
+            "self._memory.lend(W.shape)",
+            "self.__dict__.setdefault('one', np.empty_like(W))",
+            "whoever holds the last gradients finds the next ones in them",
+            "Linear.backward",
+        ),
+        Mutant(
+            "db averaged",
+            "self._bias_gradient(dy)",
+            "self._bias_gradient(dy) / len(x)",
+            "db is averaged over the batch",
+            "Linear.backward",
+        ),
+        Mutant(
+            "dx by Wᵀ's inverse",
+            "return dy @ W",
+            "return dy @ np.linalg.pinv(W).T",
+            "dx goes back by the inverse",
+            "Linear.backward",
+        ),
+        Mutant(
+            "dx forgets the batch",
+            "return dy @ W",
+            "return dy[:1] @ W + 0 * dy @ W",
+            "all images get the first one's dx",
+            "Linear.backward",
+        ),
+    ),
+)
+
 BLOCKED = Subject(
     "fast.Blocked",
     blocked,
@@ -597,4 +648,4 @@ BLOCKED = Subject(
     ),
 )
 
-FAST = (FAST_CONV2D, TILES, TOOM_COOK, FAST_MAX_POOL2D, FAST_LRN, BLOCKED, SPLIT)
+FAST = (FAST_CONV2D, TILES, TOOM_COOK, FAST_MAX_POOL2D, FAST_LRN, FAST_LINEAR, BLOCKED, SPLIT)

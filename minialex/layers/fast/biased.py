@@ -16,8 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
-from minialex.arrays import Array
+import numpy as np
+
+from minialex.arrays import Array, Shape
 from minialex.layers import activation, cuda
 from minialex.layers.base import Layer
 
@@ -71,16 +75,19 @@ class Biased(Layer):
 
 
 class ReLU(activation.ReLU):
-    """The plain ReLU, as above on a GPU."""
+    """The plain ReLU, as above on a GPU. On a CPU NumPy compares two arrays three times as fast as an array and a number."""
 
     joint: Joint | None = None
 
     def forward(self, x: Array, train: bool = True) -> Array:
-        if self.joint is None or self.joint.y is not x:
+        if self.joint is not None and self.joint.y is x:
+            self._saved, self.joint.y = x, None
+            return x
+        if type(x) is not np.ndarray or x.ndim != 4:
             return super().forward(x, train)
-        self._saved = x
-        self.joint.y = None
-        return x
+        self._check_input(x)
+        self._saved = y = np.maximum(x, _black_image(x.shape[1:], x.dtype))
+        return y
 
     def backward(self, dy: Array) -> Array:
         y = self._recall()
@@ -91,6 +98,15 @@ class ReLU(activation.ReLU):
         if self.joint is not None:
             self.joint.dY, self.joint.db = dY, db
         return dY.transpose(0, 3, 1, 2) if y.ndim == 4 else dY
+
+
+@lru_cache(maxsize=16)
+def _black_image(shape: Shape, dtype: Any) -> Array:
+    """Zeros (1, C, H, W) in channels-last memory, for all to read."""
+    C, H, W = shape
+    zeros = np.zeros((1, H, W, C), dtype)
+    zeros.flags.writeable = False
+    return zeros.transpose(0, 3, 1, 2)
 
 
 def _channels_last(x: Array) -> Array:

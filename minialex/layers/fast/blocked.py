@@ -8,7 +8,8 @@ the batch. So the batch may be cut into blocks B, each of which is taken through
 What the layers keep for their backward pass is overwritten by the next block. So forward keeps the outputs of the layers with
 weights, which are dear to compute, and backward makes the cheap ones again from them, block by block. The batch's memory is
 then one array for each convolution instead of three or four, and it serves one batch after the other. A batch that is one
-block, as it is on a GPU, goes through the layers as it does in Sequential.
+block, as it is on a GPU, goes through the layers as it does in Sequential. In a test, after which backward is rare, nothing is
+kept: it would make everything again.
 """
 
 from __future__ import annotations
@@ -34,12 +35,12 @@ class Blocked(Sequential):
         if len(blocks) == 1:
             self._saved = x, train, None
             return super().forward(x, train)
-        self._saved, kept = None, self._room(x)
+        self._saved, kept = None, self._room(x) if train else Whole(len(x))
         for block in blocks:
             part = x[block]
             for place, layer in enumerate(self.layers):
                 part = layer.forward(part, train)
-                if layer.params or place == last:
+                if (layer.params and train) or place == last:
                     kept.put(place, block, part)
         self._saved = x, train, kept
         return kept.pop(last)
@@ -53,7 +54,7 @@ class Blocked(Sequential):
         for block in self._blocks(x):
             part = x[block]
             for place, layer in enumerate(self.layers):
-                if layer.params:
+                if layer.params and (place in kept or place == len(self.layers) - 1):
                     layer.remember(part)
                     part = kept[place][block] if place in kept else part
                 else:

@@ -83,7 +83,8 @@ class Conv2d(columns.Conv2d):
                 add_products(V, dM, tiles, dU, first=tiles is parts[0] and images.start == 0)
                 if self.input_gradient:
                     tiles.cut_adjoint(times(B.T, products(dM, UT, tiles, "V"), "tiles"), dx[images, ins])
-            dW[outs] = parts[0].filters_adjoint(of_taps(G.T, dU, "U"))
+            if len(x):
+                dW[outs] = parts[0].filters_adjoint(of_taps(G.T, dU, "U"))
         for key, gradient in (("weight", dW), ("bias", db)):
             self.grads[key] = gradient.astype(self.params[key].dtype, copy=False)
         return dx

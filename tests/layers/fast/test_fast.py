@@ -141,6 +141,19 @@ def test_a_banded_product_is_the_whole_product(rows: int, P: int, C: int, n: int
 
 
 @given(case=sequential_cases())
+def test_blocks_can_go_back_after_a_test_pass_too(case: Case) -> None:
+    """Which keeps nothing; what training has kept before is of another batch."""
+    plain, blocked, x = case.layer(layers.Sequential, np.float64), case.layer(OneImageAtATime, np.float64), case.x(np.float64)
+    y = plain.forward(x, train=False)
+    blocked.forward(2 * x, train=True)
+    same("y", blocked.forward(x, train=False), y, 1e-12)
+    dy = case.dy(y.shape)
+    same("dx", blocked.backward(dy), plain.backward(dy), 1e-12)
+    for key, gradient in plain.grads.items():
+        same(f"d{key}", blocked.grads[key], gradient, 1e-12)
+
+
+@given(case=sequential_cases())
 def test_pieces_side_by_side_give_the_same_bits(case: Case) -> None:
     """However many cores there are."""
     found = []
