@@ -82,7 +82,7 @@ def parser() -> Parser:
         help="torch: PyTorch, eager and compiled, channels first and last, if it is installed. all: also with grouped "
         "convolutions instead of two towers. none: nobody (default: torch)",
     )
-    top.add_argument("--repeats", type=count, metavar="N", help="turns of each that are measured (default: 3; with --quick 2)")
+    top.add_argument("--repeats", type=count, metavar="N", help="turns of each that are measured (default: 5; with --quick 2)")
     top.add_argument(
         "--quick", action="store_true", help="small batches, few repeats, nothing compiled: seconds, for a first look"
     )
@@ -119,7 +119,7 @@ def prepare(flags: argparse.Namespace) -> tuple[Found, Wanted]:
         flags.net,
         flags.devices,
         flags.batch_size or (4 if flags.quick else 128),
-        flags.repeats or (2 if flags.quick else 3),
+        flags.repeats or (2 if flags.quick else 5),
         TORCH if torch else (),
         compiled=not flags.quick,
         grouped=flags.peers == "all",

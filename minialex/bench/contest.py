@@ -93,13 +93,13 @@ def _as_many(seconds: float, one: float) -> int:
 
 
 def _turns(do: str, finalists: dict[str, tuple[Entry, Peer]], repeats: int, count: int) -> None:
-    """Let the finalists do it, `count` times in each turn, one after another, so many turns; one that fails is out."""
+    """Let the finalists do it in turn, `repeats` times; one that fails is out. A turn is `count` steps, after one more."""
 
     def once(entry: Entry, peer: Peer) -> float:
         if entry.failure:
             return 0.0
         try:
-            return fmean(peer.ask(do, count=count)["seconds"])
+            return fmean(peer.ask(do, count=count + 1)["seconds"][1:])  # the caches were the others' until now
         except PeerFailed as failure:
             if entry.kind == "ours":
                 raise
@@ -107,8 +107,6 @@ def _turns(do: str, finalists: dict[str, tuple[Entry, Peer]], repeats: int, coun
             return 0.0
 
     works = {name: partial(once, entry, peer) for name, (entry, peer) in finalists.items()}
-    if do == "infer":  # steps are warm already
-        in_turn(works, 1)
     for name, spread in in_turn(works, repeats).items():
         entry = finalists[name][0]
         if not entry.failure:
