@@ -372,8 +372,8 @@ for r, m in ((3, 1), (3, 2), (3, 4), (3, 5), (3, 6), (5, 2), (5, 4)):
     print(f"{r:4} {m:7} {(m + r - 1) ** 2 / m**2:18.2f}, in place of {r * r:2}   {error:25.0e}")
 
 # %% [markdown]
-# minialex takes $n = 8$ at most, and of those tiles the ones that cost least: $m = 4$ for conv2's 5 × 5 kernels, $m = 5$ for
-# 3 × 3 on maps of 13 × 13 (three tiles of 5 cover 13 with little waste).
+# minialex takes $n = 8$ at most, and of those tiles the ones that cost least: $m = 4$ for conv2's 5 × 5 kernels; for 3 × 3 on
+# maps of 13 × 13 tiles of two sizes, since three tiles of 5 would reach over the edge: $13 = 5 + 4 + 4$.
 
 # %%
 x = random_maps(8, 192, 13, 13)
@@ -391,7 +391,7 @@ for name, layer in (("plain", plain), ("Winograd", winograd)):
     print(f"conv4's half, {name:9} {1000 * taken[name]:6.1f} ms, relative error {off:.1e}")
 
 # %% [markdown]
-# The products take 3.4 times fewer multiplications here. The time does not shrink by as much, because tiles have to be
+# The products take 4.2 times fewer multiplications here. The time does not shrink by as much, because tiles have to be
 # cut, turned by $B$ and $A$, and put together: copies and small products, further to the left under the roof. And it
 # has a price: the rounding errors are some thirty times as large as the plain convolution's. That is still little beside
 # what a GPU does to the numbers when it is allowed to use TF32, which keeps ten bits of each; training does not notice.

@@ -158,3 +158,14 @@ def test_a_room_is_that_of_a_device() -> None:
             conv = InTiles(2, 3, 3, padding=1)
             conv.forward(place.put(x))
             assert conv.backward(place.put(np.ones((1, 3, 6, 5), np.float32))).shape == x.shape
+
+
+def test_a_batch_of_no_images_leaves_gradients_of_zeros() -> None:
+    """Whatever the rooms hold from the batch before."""
+    conv, rng = InTiles(2, 3, 3, padding=1), np.random.default_rng(0)
+    x = rng.standard_normal((1, 2, 6, 5), dtype=np.float32)
+    conv.backward(conv.forward(x))
+    assert conv.grads["weight"].any()
+    assert conv.backward(conv.forward(x[:0])).shape == (0, 2, 6, 5)
+    assert not conv.grads["weight"].any()
+    assert not conv.grads["bias"].any()
