@@ -16,6 +16,7 @@ from minialex.data import loader, views
 from minialex.devices import wire
 from tests.cuda.compiled import compiler
 from tests.cuda.stand_in import installed
+from tests.layers.fast.test_kernel_mutants import mutant, planted
 from tests.mutants.engine import Mutant, Subject, run
 from tests.test_shown import (
     Case,
@@ -122,75 +123,73 @@ def with_evaluation(fresh: ModuleType) -> None:
         gc.collect()
 
 
-def planted(module: ModuleType, judge: Any, *mutants: tuple[str, str, str, str]) -> list[Any]:
-    edits = tuple(Mutant(name, old, new, "", within) for name, within, old, new in mutants)
-    subject = Subject(module.__name__.split(".")[-1], module, (), edits)
-    return [pytest.param(subject, mutant, judge, id=f"{subject.name}: {mutant.name}") for mutant in edits]
-
-
 MUTANTS = [
     *planted(
         towers,
         with_towers,
-        ("the first device's views for all", "Broadcast._show", "made[device] for", "made[self.devices[0]] for"),
-        ("bytes not in the ledger", "Broadcast._show", "self._wires[to].announce(images.memory)", "pass"),
-        ("the mean not in the ledger", "Broadcast._show", "self._means[to].announce(images.look.mean)", "pass"),
-        ("floats cross", "Broadcast.forward", "self._show(xs[0]) if self.makes_views else ", ""),
-        ("tops for lefts", "Broadcast._show_on", "parts.tops, parts.lefts", "parts.lefts, parts.tops"),
-        ("nothing is mirrored", "Broadcast._show_on", "parts.mirrored", "parts.mirrored * 0"),
-        ("no colours", "Broadcast._show_on", "colours=parts.colours", "colours=None"),
-        ("not divided", "Broadcast._show_on", "divisor=look.divisor", "divisor=1.0"),
-        ("always the views' mean", "Broadcast._show_on", "mean_at=look.mean_at", 'mean_at="centre"'),
-        ("always float32", "Broadcast._show_on", "images.dtype", "mean.dtype"),
+        mutant("the first device's views for all", "Broadcast._show", "made[device] for", "made[self.devices[0]] for"),
+        mutant("bytes not in the ledger", "Broadcast._show", "self._wires[to].announce(images.memory)", "pass"),
+        mutant("the mean not in the ledger", "Broadcast._show", "self._means[to].announce(images.look.mean)", "pass"),
+        mutant("floats cross", "Broadcast.forward", "self._show(xs[0]) if self.makes_views else ", ""),
+        mutant("tops for lefts", "Broadcast._show_on", "parts.tops, parts.lefts", "parts.lefts, parts.tops"),
+        mutant("nothing is mirrored", "Broadcast._show_on", "parts.mirrored", "parts.mirrored * 0"),
+        mutant("no colours", "Broadcast._show_on", "colours=parts.colours", "colours=None"),
+        mutant("not divided", "Broadcast._show_on", "divisor=look.divisor", "divisor=1.0"),
+        mutant("always the views' mean", "Broadcast._show_on", "mean_at=look.mean_at", 'mean_at="centre"'),
+        mutant("always float32", "Broadcast._show_on", "images.dtype", "mean.dtype"),
     ),
     *planted(
         wire,
         with_wires,
-        ("the first mean for ever", "Standing.carry", "x is not self.last or self.buffer", "self.buffer"),
-        ("the mean with every batch", "Standing.carry", "self.last = x", "pass"),
-        ("the mean's row in the ledger each time", "Standing.announce", "if x is not self.last:", "if True:"),
+        mutant("the first mean for ever", "Standing.carry", "x is not self.last or self.buffer", "self.buffer"),
+        mutant("the mean with every batch", "Standing.carry", "self.last = x", "pass"),
+        mutant("the mean's row in the ledger each time", "Standing.announce", "if x is not self.last:", "if True:"),
     ),
     *planted(
         shown,
         with_shown,
-        ("lefts in the place of tops", "Layout.parts", "memory[4 * m : colours].view", "memory[: 4 * m].view"),
-        ("an odd size", "Layout.size", "-(-(self._numbers + self._pixels) // 4) * 4", "self._numbers + self._pixels"),
-        ("pixels in the mirrors' place", "Layout.parts", "self.size - self._pixels", "mirrored"),
-        ("one colour for all", "Layout._numbers", "4 * self.image_shape[0]", "4"),
-        ("rows and columns exchanged", "Layout.parts", "self.images, H, W, C", "self.images, W, H, C"),
-        ("as many views as images", "Shown.shape", "self.layout.views", "self.layout.images"),
-        ("one view of each", "Shown.views", "self.layout.views // self.layout.images", "1"),
-        ("finished in float32", "Shown.finished", ".astype(self.dtype, copy=False)", ""),
+        mutant("lefts in the place of tops", "Layout.parts", "memory[4 * m : colours].view", "memory[: 4 * m].view"),
+        mutant("an odd size", "Layout.size", "-(-(self._numbers + self._pixels) // 4) * 4", "self._numbers + self._pixels"),
+        mutant("pixels in the mirrors' place", "Layout.parts", "self.size - self._pixels", "mirrored"),
+        mutant("one colour for all", "Layout._numbers", "4 * self.image_shape[0]", "4"),
+        mutant("rows and columns exchanged", "Layout.parts", "self.images, H, W, C", "self.images, W, H, C"),
+        mutant("as many views as images", "Shown.shape", "self.layout.views", "self.layout.images"),
+        mutant("one view of each", "Shown.views", "self.layout.views // self.layout.images", "1"),
+        mutant("finished in float32", "Shown.finished", ".astype(self.dtype, copy=False)", ""),
     ),
     *planted(
         views,
         with_views,
-        ("top and left exchanged", "CentreCrop._write", "top, left = self.centre", "left, top = self.centre"),
-        ("nothing mirrored", "CentreCrop._write", "else draws.mirrored", "else 0"),
-        ("no colours", "CentreCrop._write", "else draws.colours", "else 0"),
-        ("the mirrored mean", "CentreCrop.look", "self._means[0]", "self._means[1]"),
-        ("always the views' mean", "CentreCrop.look", 'self._means[0] if self.mean_at == "pixel" else ', ""),
-        ("a new mean for each batch", "CentreCrop.look", "self._central_mean", "self._central_mean.copy()"),
-        ("divided by nothing", "CentreCrop.look", "self.divisor", "1.0"),
-        ("finished without draws", "CentreCrop.shown", "self(parts.pixels, draws)", "self(parts.pixels)"),
-        ("ten views of the centre", "TenViews.shown", "Draws(tops, lefts, mirrored)", "None"),
-        ("ten views, image by image", "TenViews.shown", "Draws(tops, lefts, mirrored)", "Draws(tops[::-1], lefts, mirrored)"),
+        mutant("top and left exchanged", "CentreCrop._write", "top, left = self.centre", "left, top = self.centre"),
+        mutant("nothing mirrored", "CentreCrop._write", "else draws.mirrored", "else 0"),
+        mutant("no colours", "CentreCrop._write", "else draws.colours", "else 0"),
+        mutant("the mirrored mean", "CentreCrop.look", "self._means[0]", "self._means[1]"),
+        mutant("always the views' mean", "CentreCrop.look", 'self._means[0] if self.mean_at == "pixel" else ', ""),
+        mutant("a new mean for each batch", "CentreCrop.look", "self._central_mean", "self._central_mean.copy()"),
+        mutant("divided by nothing", "CentreCrop.look", "self.divisor", "1.0"),
+        mutant("finished without draws", "CentreCrop.shown", "self(parts.pixels, draws)", "self(parts.pixels)"),
+        mutant("ten views of the centre", "TenViews.shown", "Draws(tops, lefts, mirrored)", "None"),
+        mutant(
+            "ten views, image by image", "TenViews.shown", "Draws(tops, lefts, mirrored)", "Draws(tops[::-1], lefts, mirrored)"
+        ),
     ),
     *planted(
         loader,
         with_loader,
-        ("the draws of the first images", "_BytesJob._room", "rows(self.indices)", "rows(np.arange(n))"),
-        ("other dtypes are cast", "_BytesJob._write", "read.dtype != np.uint8 or ", ""),
-        ("other sizes are spread", "_BytesJob._write", " or read.shape != out.shape", ""),
-        ("floats are taken for bytes", "Loader.can_be_bytes", 'getattr(self.split.images, "dtype", None) == np.uint8', "True"),
-        ("every preparation is taken for ours", "Loader.can_be_bytes", 'hasattr(self.augment, "shown")', "True"),
-        ("floats all the same", "Loader.epoch", "as_bytes and self.can_be_bytes", "False"),
+        mutant("the draws of the first images", "_BytesJob._room", "rows(self.indices)", "rows(np.arange(n))"),
+        mutant("other dtypes are cast", "_BytesJob._write", "read.dtype != np.uint8 or ", ""),
+        mutant("other sizes are spread", "_BytesJob._write", " or read.shape != out.shape", ""),
+        mutant(
+            "floats are taken for bytes", "Loader.can_be_bytes", 'getattr(self.split.images, "dtype", None) ==', "np.uint8 =="
+        ),
+        mutant("every preparation is taken for ours", "Loader.can_be_bytes", 'hasattr(self.augment, "shown")', "True"),
+        mutant("floats all the same", "Loader.epoch", "as_bytes and self.can_be_bytes", "False"),
     ),
     *planted(
         evaluation,
         with_evaluation,
-        ("views taken for images", "_in_a_row", "return batch.views, batch", "return 1, batch"),
-        ("images taken for views", "log_probabilities", "logs.reshape(views, -1,", "logs.reshape(-1, views,"),
+        mutant("views taken for images", "_in_a_row", "return batch.views, batch", "return 1, batch"),
+        mutant("images taken for views", "log_probabilities", "logs.reshape(views, -1,", "logs.reshape(-1, views,"),
     ),
 ]
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from minialex.arrays import Array, Shape, array_module, empty, zeros
 
+Pair = tuple[int, int]  # (height, width)
 Sides = tuple[int, int, int, int]
 
 

@@ -48,7 +48,7 @@ def timeline(spans: Sequence[Span], title: str = "") -> Figure:
     whole, close = figure.subplots(2, 1)
     start, end = min(span.start for span in spans), max(span.end for span in spans)
     _draw(whole, spans, lanes, start, end)
-    whole.set_title(title or f"one training step, {1e3 * (end - start):,.0f} ms", loc="left", fontsize=11, color=INK)
+    whole.set_title(title or f"one training step, {1e3 * (end - start):,.0f} ms", loc="left", fontsize=11, color=INK, pad=16)
     meeting = [span for span in spans if span.kind == "exchange" and span.lane != HOST and "conv3" in span.stage]
     meeting = meeting or [span for span in spans if span.kind == "exchange" and span.lane != HOST]
     if meeting:

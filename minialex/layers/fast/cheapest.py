@@ -16,8 +16,8 @@ from itertools import product
 from math import prod
 
 from minialex.layers.fast import toom_cook
-from minialex.layers.fast.tiles import Pair, Tiles
-from minialex.layers.im2col import Sides
+from minialex.layers.fast.tiles import Tiles
+from minialex.layers.im2col import Pair, Sides
 
 Run = tuple[int, int, int]  # outputs along one side: where they begin, how many they are, how many a tile has
 

@@ -9,20 +9,17 @@ Arrays of tiles have the tiles first, p = (image, row, column); then the place w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise, product
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from minialex.arrays import Array, zeros
+from minialex.layers.fast.matching import matching
 from minialex.layers.fast.toom_cook import in_two_dimensions
 from minialex.layers.fast.workspace import room
-from minialex.layers.im2col import Sides, pad_channels_last, windows
-
-Pair = tuple[int, int]
+from minialex.layers.im2col import Pair, Sides, pad_channels_last, windows
 
 
 @dataclass(frozen=True)
@@ -162,24 +159,3 @@ class Tiles:
         """Which of all outputs (N, oH, oW, O) are these tiles'."""
         (i, j), (h, w) = self.begin, self.outputs
         return slice(None), slice(i, i + h), slice(j, j + w)
-
-
-def matching(pixels: Array, blocks: Array, begin: Pair = (0, 0)) -> Iterator[tuple[Array, Array]]:
-    """The same places of pixels (N, H, W, C) and of blocks (N, rows, columns, h, w, C), as views (N, rows, columns, h, w, C).
-
-    begin: where pixel (0, 0) lies from the first block's corner. Whole blocks come together, and what is at the edges apart.
-    """
-    (N, H, W, C), (h, w) = pixels.shape, blocks.shape[3:5]
-    for (i, rows, u), (j, columns, v) in product(_runs(begin[0], H, h), _runs(begin[1], W, w)):
-        part = blocks[:, rows, columns, u, v]
-        _, R, K, p, q, _ = part.shape
-        yield pixels[:, i, j].reshape(N, R, p, K, q, C).transpose(0, 1, 3, 2, 4, 5), part
-
-
-def _runs(begin: int, length: int, size: int) -> Iterator[tuple[slice, slice, slice]]:
-    """[begin, begin + length) cut into what belongs to whole blocks and to the ends: which of it, blocks, places in them."""
-    end = begin + length
-    whole = min(-(-begin // size) * size, end)
-    for a, b in pairwise((begin, whole, max(end // size * size, whole), end)):
-        if a < b:
-            yield slice(a - begin, b - begin), slice(a // size, -(-b // size)), slice(a % size, (b - 1) % size + 1)

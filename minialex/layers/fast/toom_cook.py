@@ -24,8 +24,8 @@ import numpy as np
 from numpy.polynomial.polynomial import polyfromroots
 
 from minialex.arrays import Array
+from minialex.layers.im2col import Pair
 
-Pair = tuple[int, int]
 POINTS = (0, 1, -1, 2, -0.5, -2, 0.5)  # and infinity: of all small ones, in this order, they lose the fewest digits
 MOST = len(POINTS) + 1
 
