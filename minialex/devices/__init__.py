@@ -3,6 +3,7 @@
 from minialex.devices.cuda import allow_tf32
 from minialex.devices.device import Device, DeviceError, on_all
 from minialex.devices.parse import choose, parse_devices
+from minialex.devices.reading import Reading
 from minialex.devices.strict import strict_mode
 from minialex.devices.wire import Crossing, Ledger, Standing, Wire, pack
 
@@ -11,6 +12,7 @@ __all__ = [
     "Device",
     "DeviceError",
     "Ledger",
+    "Reading",
     "Standing",
     "Wire",
     "allow_tf32",

@@ -18,6 +18,7 @@ import numpy as np
 from minialex.arrays import Array
 from minialex.devices import strict
 from minialex.devices.device import Device, T
+from minialex.devices.reading import Here, Reading
 
 
 class CpuDevice(Device):
@@ -59,6 +60,9 @@ class CpuDevice(Device):
 
     def get(self, array: Array) -> Array:
         return np.array(strict.raw(array), order="C", copy=True)
+
+    def read_later(self, array: Array) -> Reading:
+        return Here(self.get(array))
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
         return self._own(np.empty(shape, dtype))

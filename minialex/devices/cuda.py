@@ -17,6 +17,8 @@ import numpy as np
 
 from minialex.arrays import Array
 from minialex.devices.device import Device, DeviceError, T
+from minialex.devices.pinned import Pinned
+from minialex.devices.reading import OnTheirWay, Reading
 
 
 class CudaDevice(Device):
@@ -39,7 +41,7 @@ class CudaDevice(Device):
         self._entered = threading.local()
         self._open: set[int] = set()  # the GPUs whose memory this one has been allowed to read
         self._pinned: dict[int, Array] = {}  # for each source without peer access: the stop on the way through the host
-        self._departure: Array | None = None  # pinned: where host arrays set out from
+        self._ends = Pinned(self.xp)  # where host arrays set out from, and where numbers for the host arrive
 
     def __enter__(self) -> CudaDevice:
         inside = ExitStack()
@@ -72,14 +74,21 @@ class CudaDevice(Device):
         with self:
             return np.ascontiguousarray(self.xp.asnumpy(array, stream=self.stream))
 
+    def read_later(self, array: Any) -> Reading:
+        landing = self._ends.empty(array.shape, array.dtype)
+        with self:
+            array.get(stream=self.stream, out=landing, blocking=False)
+            arrival = self.stream.record()
+        self._ends.keep(landing, until=arrival)
+        return OnTheirWay(landing, arrival)
+
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
         with self:
             return self.xp.empty(shape, dtype)
 
     def receive(self, x: Any, source: Device | None, buffer: Any) -> None:
         if source is None:
-            with self:
-                buffer.set(np.ascontiguousarray(x), stream=self.stream)
+            self._send(x, buffer, self.stream)
             return
         assert isinstance(source, CudaDevice)
         with source:
@@ -102,29 +111,30 @@ class CudaDevice(Device):
             return self.stream.record()
 
     def begin(self, host: Any, buffer: Any, after: Any) -> Any:
-        self._uploads.synchronize()  # the one before has left; as a rule long ago
-        if self._departure is None or self._departure.nbytes < host.nbytes:
-            self._departure = self._pin(host.nbytes)
-        departure = self._departure[: host.nbytes].view(host.dtype).reshape(host.shape)
-        np.copyto(departure, host)
         with self.xp.cuda.Device(self.index):
             self._uploads.wait_event(after)
-            buffer.set(departure, stream=self._uploads)
-            return self._uploads.record()
+        return self._send(host, buffer, self._uploads)
 
     def arrive(self, moment: Any) -> None:
         with self:
             self.stream.wait_event(moment)
 
-    def _pin(self, size: int) -> Array:
-        return np.frombuffer(self.xp.cuda.alloc_pinned_memory(size), np.uint8, size)
+    def _send(self, host: Any, buffer: Any, stream: Any) -> Any:
+        """A host array into `buffer`, by way of pinned memory, in this stream; returns the moment of its arrival."""
+        departure = self._ends.empty(host.shape, host.dtype)
+        np.copyto(departure, host)
+        with self.xp.cuda.Device(self.index):
+            buffer.set(departure, stream=stream)
+            arrival = stream.record()
+        self._ends.keep(departure, until=arrival)
+        return arrival
 
     def _through_the_host(self, x: Any, source: CudaDevice, buffer: Any) -> None:
         """Down into pinned host memory on the source's stream, up from there on ours."""
         pinned = self._pinned.get(source.index)
         if pinned is None or pinned.nbytes < x.nbytes:
             self.synchronize()  # the old one may still be read
-            pinned = self._pinned[source.index] = self._pin(x.nbytes)
+            pinned = self._pinned[source.index] = self._ends.empty((x.nbytes,), np.uint8)
         half_way = pinned[: x.nbytes].view(x.dtype).reshape(x.shape)
         with source:
             x.get(stream=source.stream, out=half_way, blocking=False)

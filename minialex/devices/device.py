@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from minialex.arrays import Array
+from minialex.devices.reading import Reading
 
 T = TypeVar("T")
 
@@ -58,12 +59,19 @@ class Device(ABC):
         """A C-contiguous host copy of one of this device's arrays, once all work queued before is done."""
 
     @abstractmethod
+    def read_later(self, array: Array) -> Reading:
+        """What one of this device's arrays, C-contiguous, holds once all work queued before is done. Never waits."""
+
+    @abstractmethod
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
         """Uninitialised memory on this device."""
 
     @abstractmethod
     def receive(self, x: Array, source: Device | None, buffer: Array) -> None:
-        """Copy x, contiguous, from `source` (None: the host) into `buffer` on this device, same shape and dtype."""
+        """Copy x, contiguous, from `source` (None: the host) into `buffer` on this device, same shape and dtype; never waits.
+
+        A host's x may be written over as soon as this returns.
+        """
 
     def borrow(self, host: Array) -> Array | None:
         """The host's array itself, to be read by this device and not written, if it lies in the host's memory; else None."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial, partialmethod
@@ -23,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
-from tests.devices.fake_gpus import Copy, CUDARuntimeError, Event, Machine, Memory, Stream, Values
+from tests.devices.fake_gpus import Copy, CUDARuntimeError, Event, Machine, Memory, Moved, Stream, Values
 
 
 def operators(ufunc: Any) -> tuple[Any, Any, Any]:
@@ -159,18 +160,29 @@ class ndarray:
         assert blocking or pinned, "get: a copy that the host does not wait for needs pinned memory"
         self.machine.launch("get", [self._memory], pinned, stream)
         self.machine.copies.append(Copy("down", self._memory.gpu, None, self.nbytes))
-        np.copyto(out, self._values)
+        queue = stream or self.machine.stream()
         if blocking:
-            (stream or self.machine.stream()).synchronize()
+            np.copyto(out, self._values)
+            queue.synchronize()
+        else:
+            self.machine.left(pinned[0])
+            self.machine.landing.append(moved(pinned[0], out, self._values, queue))
+            self.machine.landing[-1].there[...] = 0xA5  # type: ignore[index]  # nobody knows what is there until it has arrived
         return out
 
     def set(self, arr: Values, stream: Stream | None = None) -> None:
         assert isinstance(arr, np.ndarray), "set: only from NumPy arrays"
         assert (arr.dtype, arr.shape) == (self.dtype, self.shape), "set: arr must be of the same dtype and shape"
         assert self.flags.c_contiguous or self.flags.f_contiguous, "set: only to contiguous memory"
-        self.machine.launch("set", self.machine.pinned(arr), [self._memory], stream)
+        queue, pinned = stream or self.machine.stream(), self.machine.pinned(arr)
+        self.machine.launch("set", pinned, [self._memory], queue)
         self.machine.copies.append(Copy("up", None, self._memory.gpu, self.nbytes))
+        self.machine.arrived(queue.clock)
         self._values[...] = arr
+        if pinned:
+            self.machine.leaving.append(moved(pinned[0], arr, arr, queue))
+        else:
+            self.machine.waits += 1  # the driver may have to
 
     def _view(self, values: Values) -> ndarray:
         return ndarray(values, self._memory)
@@ -189,6 +201,12 @@ def compute(function: Any, *inputs: Any, out: ndarray | None = None) -> ndarray:
     ndarray.machine.launch(function.__name__, reads, [out._memory])
     function(*numbers, out=out._values)
     return out
+
+
+def moved(memory: Memory, there: Values, values: Values, queue: Stream) -> Moved:
+    """The last piece of a queue's work, a copy of these values to or from `there`, which lies in this pinned memory."""
+    offset = there.__array_interface__["data"][0] - memory.low
+    return Moved({queue.ptr: queue.clock[queue.ptr]}, memory.block, offset, np.frombuffer(values.tobytes(), np.uint8))
 
 
 def result(work: str, values: Any, *inputs: Any) -> ndarray:
@@ -217,7 +235,7 @@ def indices(key: Any) -> tuple[tuple[Any, ...], list[ndarray]]:
 def installed(gpus: int = 2, *, peers: bool = True) -> Iterator[Machine]:
     """In this block `import cupy` finds the stand-in, on a machine with so many GPUs."""
     machine, before = Machine(gpus, peers), sys.modules.get("cupy")
-    ndarray.machine = Stream.machine = machine
+    ndarray.machine = Stream.machine = Event.machine = machine
     sys.modules["cupy"] = module(machine)
     try:
         yield machine
@@ -225,6 +243,8 @@ def installed(gpus: int = 2, *, peers: bool = True) -> Iterator[Machine]:
         del sys.modules["cupy"]
         if before is not None:
             sys.modules["cupy"] = before
+    for each in machine.leaving:
+        machine.check(each)
     assert not machine.late, machine.late
 
 
@@ -247,6 +267,7 @@ def module(machine: Machine) -> ModuleType:
         zeros_like=zeros_like,
         ones_like=ones_like,
         arange=arange,
+        copyto=copyto,
         concatenate=concatenate,
         lib=SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=as_strided)),
         cuda=SimpleNamespace(
@@ -332,6 +353,12 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> nd
     return result("arange", np.arange(*((start,) if stop is None else (start, stop, step)), dtype=dtype))
 
 
+def copyto(dst: ndarray, src: ndarray, casting: str = "same_kind", where: ndarray | None = None) -> None:
+    reads = [src._memory] + ([] if where is None else [where._memory])
+    dst.machine.launch("copyto", reads, [dst._memory])
+    np.copyto(dst._values, src._values, casting, True if where is None else where._values)  # type: ignore[call-overload]
+
+
 def concatenate(tup: Any, axis: int = 0, out: None = None, *, dtype: Any = None, casting: str = "same_kind") -> ndarray:
     joined = np.concatenate([x._values for x in tup], axis, dtype=dtype, casting=casting)  # type: ignore[call-overload]
     return result("concatenate", np.ascontiguousarray(joined), *tup)  # CuPy's never keeps another memory order
@@ -384,6 +411,7 @@ class PinnedMemoryPointer(bytearray):
     def __init__(self, machine: Machine, size: int) -> None:
         super().__init__(size)
         self.mem = Memory(machine, np.frombuffer(self, np.uint8), None)
+        self.mem.block = weakref.ref(self)
 
 
 class Runtime:

@@ -39,6 +39,21 @@ class Copy(NamedTuple):
     bytes: int
 
 
+class Moved(NamedTuple):
+    """A copy from or to pinned memory that the host does not wait for: done when so much is; where in which block; what."""
+
+    clock: Clock
+    block: weakref.ref[Any]
+    offset: int
+    bytes: Values
+
+    @property
+    def there(self) -> Values | None:
+        """These bytes of the block, as they are now; None if it has been freed."""
+        block = self.block()
+        return None if block is None else np.frombuffer(block, np.uint8, self.bytes.nbytes, self.offset)
+
+
 @dataclass(eq=False)
 class Machine:
     """So many GPUs, what has been done on them, and how much of it the host knows to have ended."""
@@ -47,7 +62,11 @@ class Machine:
     peers: bool  # whether each can read the others' memory
     copies: list[Copy] = field(default_factory=list)
     allocations: dict[int, int] = field(default_factory=dict)  # for each GPU, how many
-    waits: int = 0  # how often the host has waited for a stream
+    quick: bool = False  # whether all is done as soon as the host asks; else nothing is before the host has waited for it
+    waits: int = 0  # how often the host has waited for a stream or an event, or for the driver, which copies ordinary memory
+    ahead: list[int] = field(
+        default_factory=list
+    )  # at each wait for an event, how much work was in its stream's queue behind it
     opened: set[tuple[int, int]] = field(default_factory=set)  # (a GPU, the peer whose memory it may read now)
     late: list[str] = field(default_factory=list)  # races found by the garbage collector, which cannot raise
     host: Clock = field(default_factory=dict)
@@ -57,6 +76,8 @@ class Machine:
     streams: dict[int, Stream] = field(default_factory=dict)  # by number
     numbers: Iterator[int] = field(default_factory=partial(count, 1))
     live: weakref.WeakSet[Memory] = field(default_factory=weakref.WeakSet)
+    landing: list[Moved] = field(default_factory=list)  # what is on its way to pinned memory
+    leaving: list[Moved] = field(default_factory=list)  # what pinned memory must still hold, for a GPU is to read it
 
     def stream(self) -> Stream:
         """The current stream of the current GPU. Never the null stream, for no tower's work belongs there."""
@@ -84,6 +105,32 @@ class Machine:
                 return memory
         raise CUDARuntimeError("cudaErrorInvalidValue: invalid argument")
 
+    def told(self, clock: Clock) -> None:
+        """The host knows what `clock` knows. Copies to pinned memory have arrived; those from there have been made."""
+        learn(self.host, clock)
+        self.arrived(self.host)
+        for moved in [each for each in self.leaving if knows(self.host, each.clock)]:
+            self.leaving.remove(moved)
+            self.check(moved)
+
+    def arrived(self, clock: Clock) -> None:
+        """Whoever knows this much finds in pinned memory what was copied there, and nobody else does."""
+        for moved in [each for each in self.landing if knows(clock, each.clock)]:
+            self.landing.remove(moved)
+            if (there := moved.there) is not None:
+                there[...] = moved.bytes
+
+    def left(self, memory: Memory) -> None:
+        """A GPU is about to write to this pinned memory, in the right order: what was to be copied from there has been."""
+        for moved in [each for each in self.leaving if each.block is memory.block]:
+            self.leaving.remove(moved)
+            self.check(moved)
+
+    def check(self, moved: Moved) -> None:
+        """Whether pinned memory still holds what it did when the copy from it was queued."""
+        if (there := moved.there) is not None and not np.array_equal(there, moved.bytes):
+            self.late.append("pinned memory was written over while a GPU may still have been reading it")
+
     def pinned(self, host: Values) -> list[Memory]:
         """The pinned memory that a host array lies in; none for ordinary memory, which CUDA copies before it returns."""
         address = host.__array_interface__["data"][0]
@@ -97,6 +144,7 @@ class Memory:
         self.machine, self.stream, self.gpu = machine, stream, None if stream is None else stream.device_id
         self.low, self.high = np.lib.array_utils.byte_bounds(block)
         self.uses: dict[str, Clock] = {"written": {}, "read": {}}
+        self.block: Any = None  # of pinned memory: a weak reference to what holds the bytes
         machine.live.add(self)
         if stream is not None:
             machine.allocations[stream.device_id] = machine.allocations.get(stream.device_id, 0) + 1
@@ -133,7 +181,7 @@ class Stream:
 
     def record(self, event: Event | None = None) -> Event:
         event = event or Event()
-        event.clock = dict(self.clock)
+        event.clock, event.stream = dict(self.clock), self.ptr
         return event
 
     def wait_event(self, event: Event) -> None:
@@ -141,7 +189,7 @@ class Stream:
 
     def synchronize(self) -> None:
         self.machine.waits += 1
-        learn(self.machine.host, self.clock)
+        self.machine.told(self.clock)
 
     def work(self, work: str, reads: list[Memory], writes: list[Memory]) -> None:
         """One piece of work: nobody else may still be writing what it reads, or using what it writes."""
@@ -166,8 +214,30 @@ class Stream:
 class Event:
     """A point in a stream's work."""
 
+    machine: Machine
+
     def __init__(self, block: bool = False, disable_timing: bool = False, interprocess: bool = False) -> None:
         self.clock = Clock()
+        self.stream = 0
+
+    @property
+    def done(self) -> bool:
+        """Whether the GPU has come so far: at once on a quick machine, else only when the host knows anyway."""
+        if self.machine.quick:
+            self.machine.told(self.clock)
+        return knows(self.machine.host, self.clock)
+
+    def synchronize(self) -> None:
+        self.machine.waits += 1
+        if self.stream:
+            queue = self.machine.streams[self.stream].clock
+            self.machine.ahead.append(queue.get(self.stream, 0) - self.clock.get(self.stream, 0))
+        self.machine.told(self.clock)
+
+
+def knows(clock: Clock, other: Clock) -> bool:
+    """Whether `clock` knows all that `other` knows."""
+    return all(clock.get(stream, 0) >= ticks for stream, ticks in other.items())
 
 
 def learn(clock: Clock, other: Clock) -> None:

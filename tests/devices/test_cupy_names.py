@@ -28,11 +28,12 @@ ON_DEVICES = [
     *ON_GPUS_TOO,
     *map(PACKAGE.joinpath, ("devices/wire.py", "shown.py", "towers.py", "optim.py")),
 ]
-PLAIN = [*ON_DEVICES, PACKAGE / "arrays.py", PACKAGE / "devices/cuda.py"]  # what the stand-in can run
+PLAIN = [*ON_DEVICES, *map(PACKAGE.joinpath, ("arrays.py", "devices/cuda.py", "devices/pinned.py"))]  # what the stand-in can run
 KERNELS = [*PACKAGE.glob("layers/cuda/*.py")]
 UFUNC = {"out", "dtype", "casting"}  # what every CuPy ufunc takes besides its operands
 OBJECTS: dict[str, dict[str, tuple[str, ...]]] = {  # methods of what CuPy gives, with the arguments that are named
     "cuda.Stream": {"record": (), "wait_event": (), "synchronize": (), "__enter__": (), "__exit__": ()},
+    "cuda.Event": {"done": (), "synchronize": ()},
     "cuda.Device": {"__enter__": (), "__exit__": (), "compute_capability": ()},
     "ndarray": {
         "get": ("stream", "out", "blocking"),
