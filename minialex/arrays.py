@@ -31,6 +31,11 @@ def contiguous(x: Array) -> Array:
     return x if x.flags.c_contiguous else x.copy(order="C")
 
 
+def by_memory(x: Array) -> tuple[int, ...]:
+    """x's axes in the order of its memory: so transposed x has no gaps, whether it is C-contiguous or channels-last."""
+    return tuple(sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis])))
+
+
 def channels_last(x: Array) -> Array:
     """x itself, but four axes (N, C, H, W) are laid out in memory as (N, H, W, C); a copy only where they are not yet."""
     if x.ndim != 4:

@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from difflib import get_close_matches
 
-from minialex.arrays import Array, array_module
+from minialex.arrays import Array, array_module, by_memory
+from minialex.devices import Device
 from minialex.layers import Layer, cuda
 from minialex.net import Net
 
@@ -47,16 +48,20 @@ class SGD:
         self._check_rates()
         self.velocity: dict[str, Array] = {}
 
-    def step(self) -> None:
-        """One update of every parameter, in place."""
+    def step(self, unless: Mapping[Device, Array] | None = None) -> None:
+        """One update of every parameter, in place.
+
+        unless: for each device of a net a flag that is there, int32 (1,): where it is not 0, nothing is updated.
+        """
         if isinstance(self.net, Net):
-            queued = [device.submit(self._update, name, layer) for name, device, layer in self.net.layers()]
+            flags = unless or {}
+            queued = [device.submit(self._update, name, layer, flags.get(device)) for name, device, layer in self.net.layers()]
             for update in queued:
                 update.result()
         else:
             self._update("", self.net)
 
-    def _update(self, prefix: str, layer: Layer) -> None:
+    def _update(self, prefix: str, layer: Layer, unless: Array | None = None) -> None:
         for key, w in layer.params.items():
             name = f"{prefix}.{key}" if prefix else key
             if key not in layer.grads:
@@ -65,7 +70,8 @@ class SGD:
             if name not in self.velocity:
                 self.velocity[name] = array_module(w).zeros_like(w)
             lr = self.lr * (self.bias_lr if is_bias else 1.0) * self.rates.get(name.split(".")[0], 1.0)
-            update(w, layer.grads[key], self.velocity[name], lr, self.momentum, 0.0 if is_bias else self.weight_decay)
+            decay = 0.0 if is_bias else self.weight_decay
+            update(w, layer.grads[key], self.velocity[name], lr, self.momentum, decay, unless)
 
     def _check_rates(self) -> None:
         known = list(dict.fromkeys(name.split(".")[0] for name in self.net.params if "." in name))
@@ -78,15 +84,22 @@ class SGD:
                 raise ValueError(f"SGD: rates: that of {layer} must not be negative, got {factor}")
 
 
-def update(w: Array, dw: Array, v: Array, lr: float, momentum: float, weight_decay: float) -> None:
-    """v <- momentum v - weight_decay lr w - lr dw; w <- w + v; both in place."""
+def update(w: Array, dw: Array, v: Array, lr: float, momentum: float, weight_decay: float, unless: Array | None = None) -> None:
+    """v <- momentum v - weight_decay lr w - lr dw; w <- w + v; both in place.
+
+    unless: int32 (1,), where the others are: if it is not 0, both stay as they are. On a GPU nobody waits to know.
+    """
     if cuda.fits(w) and w.dtype == dw.dtype == v.dtype:
-        flat_w, flat_dw, flat_v = (x.transpose(_outermost_first(w)) for x in (w, dw, v))
+        flat_w, flat_dw, flat_v = (x.transpose(by_memory(w)) for x in (w, dw, v))
         if flat_w.flags.c_contiguous and flat_v.flags.c_contiguous:
-            cuda.sgd_update(flat_w, flat_dw, flat_v, lr, momentum, weight_decay)
+            cuda.sgd_update(flat_w, flat_dw, flat_v, lr, momentum, weight_decay, unless)
             return
     xp = array_module(w)
-    rows = len(w) if xp.__name__ != "numpy" else max(1, CHUNK * len(w) // max(1, w.size))
+    on_host = xp.__name__ == "numpy"
+    if on_host and unless is not None and unless.any():
+        return
+    before = [] if on_host or unless is None else [(w, w.copy()), (v, v.copy())]
+    rows = max(1, CHUNK * len(w) // max(1, w.size)) if on_host else len(w)
     change = xp.empty_like(w[:rows])
     for start in range(0, len(w), rows):
         part = slice(start, start + rows)
@@ -96,8 +109,5 @@ def update(w: Array, dw: Array, v: Array, lr: float, momentum: float, weight_dec
         if weight_decay:
             v[part] -= xp.multiply(w[part], weight_decay * lr, out=term)
         w[part] += v[part]
-
-
-def _outermost_first(x: Array) -> list[int]:
-    """x's axes in the order of its memory: in that order x has no gaps, whether it is C-contiguous or channels-last."""
-    return sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))
+    for x, old in before:
+        xp.copyto(x, old, where=unless != 0)

@@ -209,9 +209,9 @@ class Tracer:
         self._in_front(layer, "forward", forward)
         self._in_front(layer, "backward", backward)
 
-    def _update(self, inner: Callable[[], None]) -> None:
+    def _update(self, inner: Callable[..., None], *arguments: Any, **options: Any) -> None:
         with self.span("update", "update", "update"):
-            inner()
+            inner(*arguments, **options)
         self._step += 1
         self._on = self._step in self._steps
 

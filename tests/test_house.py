@@ -26,14 +26,14 @@ MAY_IMPORT = {
     "net": {"arrays", "devices", "layers", "shown", "towers", "summary"},
     "initial": {"arrays", "devices", "layers", "net", "seeds"},
     "nets": {"arrays", "devices", "layers", "towers", "net", "initial", "seeds"},
-    "optim": {"arrays", "layers", "net"},
+    "optim": {"arrays", "devices", "layers", "net"},
     "data": {"arrays", "lent", "seeds", "shown", "console"},
     "evaluation": {"arrays", "layers", "data", "net", "shown"},
     "claims": {"arrays", "console", "data", "devices", "evaluation", "initial", "inside", "layers", "net", "nets", "optim"}
     | {"plots", "inherit", "recipes", "runs", "seeds", "towers", "training"},
     "inside": {"arrays", "data", "devices", "evaluation", "layers", "net", "optim", "seeds", "towers"},
     "plots": {"arrays", "trace", "training"},
-    "training": {"arrays", "data", "evaluation", "layers", "net", "optim", "seeds", "shown"},
+    "training": {"arrays", "data", "devices", "evaluation", "layers", "net", "optim", "seeds", "shown"},
 }
 
 

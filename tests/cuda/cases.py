@@ -172,9 +172,9 @@ class Update:
     """sgd_update."""
 
     @staticmethod
-    def update(w: Array, dw: Array, v: Array, *rates: float) -> None:
+    def update(w: Array, dw: Array, v: Array, lr: float, momentum: float, decay: float, unless: Any = None) -> None:
         there = [stand_in.put(array) for array in (w, dw, v)]
-        cuda.sgd_update(*there, *rates)
+        cuda.sgd_update(*there, lr, momentum, decay, unless)
         for host, array in zip((w, dw, v), there, strict=True):
             host[...] = get(array)
 
@@ -191,6 +191,55 @@ def the_update_is_numpys(cls: Any, case: RowsCase) -> None:
                 results.append((w, dw, v))
             for name, got, expected in zip(("w", "dw", "v"), results[1], results[0], strict=True):
                 same(name, got, expected)
+
+
+def a_flag_stops_the_update(cls: Any, case: RowsCase) -> None:
+    """Where the flag is not 0 w and v stay what they are, nan in the gradient or not; where it is 0, all goes on"""
+    for dtype in TOLERANCE:
+        for flag in (0, 1):
+            w, dw, v = (case.values(k, dtype) for k in range(3))
+            dw[-1, -1] = np.nan if flag else 1
+            expected = w.copy(), v.copy()
+            if not flag:
+                optim.update(expected[0], dw, expected[1], 0.01, 0.9, 0.0005)
+            cls.update(w, dw, v, 0.01, 0.9, 0.0005, stand_in.put(np.array([flag], np.int32)))
+            for name, got, wanted in zip(("w", "v"), (w, v), expected, strict=True):
+                same(f"{name}, with the flag at {flag},", got, wanted)
+
+
+class NotFinite:
+    """not_finite."""
+
+    @staticmethod
+    def not_finite(x: Array, found: int, stopped: int) -> int:
+        flags = [stand_in.put(np.array([flag], np.int32)) for flag in (found, stopped)]
+        cuda.not_finite(stand_in.put(x), *flags)
+        assert get(flags[1]) == [stopped], "the flag that stops is not the kernel's to write"
+        return int(get(flags[0])[0])
+
+
+def one_number_is_enough(cls: Any, case: RowsCase) -> None:
+    """One nan or infinity, wherever it lies, is found, and no number is taken for one, however large or small"""
+    for dtype in TOLERANCE:
+        largest, least = np.finfo(dtype).max, np.finfo(dtype).smallest_subnormal
+        x = np.abs(case.values(1, dtype))
+        x.flat[::2], x.flat[1::3] = largest, least  # the sum overflows
+        place = case.seed % x.size
+        for value in (largest, -largest, 0, np.nan, np.inf, -np.inf):
+            x.flat[place] = value
+            for order in (x, x.T, x[None, :, :, None].transpose(0, 3, 1, 2)):
+                found, expected = cls.not_finite(order, 0, 0), int(not np.isfinite(value))
+                assert found == expected, f"with {value} at {place} of {x.size} the flag is {found}, expected {expected}"
+
+
+def what_was_found_stays(cls: Any, case: RowsCase) -> None:
+    """A flag that is set stays set; and where all has been stopped nothing more is found"""
+    for dtype in TOLERANCE:
+        x = case.values(1, dtype)
+        assert cls.not_finite(x, 1, 0) == 1, "numbers take a flag back"
+        x[0] = np.nan
+        assert cls.not_finite(x, 0, 1) == 0, "a nan is found after all has been stopped"
+        assert cls.not_finite(x, 1, 1) == 1, "the flag is taken back when all has been stopped"
 
 
 # Views of images of bytes
@@ -267,6 +316,7 @@ SUITES: dict[str, Suite] = {
     ),
     "bias_relu": Suite(Rows, rows_cases(), (bias_and_relu_are_numpys, the_way_back_is_numpys), (nan_shows,)),
     "dropout": Suite(Dropout, dropout_cases(), (a_cpu_draws_the_same_masks, bias_relu_and_mask_in_one)),
-    "sgd": Suite(Update, rows_cases(), (the_update_is_numpys,)),
+    "sgd": Suite(Update, rows_cases(), (the_update_is_numpys, a_flag_stops_the_update)),
+    "not_finite": Suite(NotFinite, rows_cases(), (one_number_is_enough, what_was_found_stays)),
     "views": Suite(Views, views_cases(), (views_are_the_hosts,)),
 }

@@ -9,7 +9,7 @@ from tests.checks.optim import check_sgd
 from tests.mutants.engine import Mutant, layer
 
 _Update = partial(Mutant, within="update")
-CALL = "update(w, layer.grads[key], self.velocity[name], lr, self.momentum, 0.0 if is_bias else self.weight_decay)"
+CALL = "update(w, layer.grads[key], self.velocity[name], lr, self.momentum, decay, unless)"
 DECAY = "v[part] -= xp.multiply(w[part], weight_decay * lr, out=term)"
 
 SGD = layer(

@@ -15,7 +15,15 @@ from minialex.arrays import Array
 from minialex.layers.cuda.launch import REALS
 from minialex.layers.cuda.lrn import lrn_backward, lrn_forward
 from minialex.layers.cuda.patches import col2im, im2col
-from minialex.layers.cuda.pointwise import bias_relu, bias_relu_dropout, dropout, mask_numbers, relu_backward, sgd_update
+from minialex.layers.cuda.pointwise import (
+    bias_relu,
+    bias_relu_dropout,
+    dropout,
+    mask_numbers,
+    not_finite,
+    relu_backward,
+    sgd_update,
+)
 from minialex.layers.cuda.pooling import avg_pool_backward, avg_pool_forward, max_pool_backward, max_pool_forward
 from minialex.layers.cuda.views import views
 
@@ -33,6 +41,7 @@ __all__ = [
     "mask_numbers",
     "max_pool_backward",
     "max_pool_forward",
+    "not_finite",
     "relu_backward",
     "sgd_update",
     "views",

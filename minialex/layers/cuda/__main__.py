@@ -63,7 +63,9 @@ def works(cupy: Any, N: int) -> Iterator[Work]:
     draws = [cuda.mask_numbers(np.random.Generator(np.random.Philox(0)), Y.size)]
     yield "bias_relu_dropout fc6", 2 * Y.nbytes, partial(cuda.bias_relu_dropout, Y, bias, 0.5, draws)
     w, dw, v = (numbers(2048, 9216) for _ in range(3))
-    yield "sgd_update fc6", 5 * w.nbytes, partial(cuda.sgd_update, w, dw, v, 0.01, 0.9, 0.0005)
+    found, stopped = cupy.zeros(1, np.int32), cupy.zeros(1, np.int32)
+    yield "sgd_update fc6", 5 * w.nbytes, partial(cuda.sgd_update, w, dw, v, 0.01, 0.9, 0.0005, stopped)
+    yield "not_finite fc6", dw.nbytes, partial(cuda.not_finite, dw, found, stopped)
     pictures = cupy.asarray(np.random.default_rng(0).integers(0, 256, (N, 3, 256, 256), np.uint8))
     places_, mirrored = cupy.zeros(N, np.int32), cupy.zeros(N, np.uint8)
     mean, shown = numbers(224, 224, 3), cupy.empty((N, 224, 224, 3), np.float32)

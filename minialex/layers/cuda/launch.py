@@ -18,6 +18,7 @@ from minialex.layers.cuda.source import OPTIONS, dtype_of, signatures, source
 THREADS = 256  # of a block
 BLOCKS = 4096  # at most: each thread of a larger array takes several numbers
 IMAGES = 65535  # a grid's largest second side
+MAYBE = {"unless"}  # parameters for which None, a null pointer, may be given
 REALS = {np.dtype("f4"): "float", np.dtype("f8"): "double"}
 
 
@@ -52,6 +53,8 @@ def launch(name: str, grid: tuple[int, ...], block: tuple[int, ...], **arguments
 def _pack(kernel: str, name: str, pointer: bool, dtype: np.dtype[Any], value: Any) -> Any:
     """The value as CuPy shall pass it: an array by its address, a number or a struct by value, in exactly this type."""
     if pointer:
+        if value is None and name in MAYBE:
+            return np.uintp(0)
         if value.dtype != dtype and not (value.dtype == bool and dtype == np.uint8):
             raise TypeError(f"kernel {kernel}: {name} must be {dtype}, got {value.dtype}")
         return value

@@ -1,4 +1,4 @@
-"""What is done to one number at a time on a GPU: bias and ReLU, dropout, the update of the weights."""
+"""What is done to one number at a time on a GPU: bias and ReLU, dropout, the update, the search for what is none."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minialex.arrays import Array, array_module, empty
+from minialex.arrays import Array, array_module, by_memory, empty
 from minialex.layers.cuda.launch import THREADS, flat, launch, vector_parts
 from minialex.layers.cuda.memory import contiguous
 
@@ -90,14 +90,29 @@ def _masked(kernel: str, p: float, draws: Sequence[dict[str, int]], *, y: Array,
         launch(kernel, grid, block, **arrays, **numbers, draw=draw | {"limit": limit})
 
 
-def sgd_update(w: Array, dw: Array, v: Array, lr: float, momentum: float, weight_decay: float) -> None:
-    """v <- momentum v - lr dw - (weight_decay lr) w; w <- w + v; w and v contiguous, in place. As optim.update, bit for bit."""
+def sgd_update(
+    w: Array, dw: Array, v: Array, lr: float, momentum: float, weight_decay: float, unless: Array | None = None
+) -> None:
+    """v <- momentum v - lr dw - (weight_decay lr) w; w <- w + v; w and v contiguous, in place. As optim.update, bit for bit.
+
+    unless: int32 (1,): if it is not 0 by then, nothing is done.
+    """
     dw = contiguous(dw)
     parts = vector_parts(w.dtype, (w.size,), w, dw, v)
     grid, block = flat(w.size // parts)
     rates = {"lr": lr, "momentum": momentum, "decay": weight_decay * lr}
-    arrays = {"w": owned(w, "sgd_update"), "dw": dw, "v": owned(v, "sgd_update")}
+    arrays = {"w": owned(w, "sgd_update"), "dw": dw, "v": owned(v, "sgd_update"), "unless": unless}
     launch("sgd_update" + "_vectors" * (parts > 1), grid, block, **arrays, size=w.size // parts, **rates)
+
+
+def not_finite(x: Array, found: Array, stopped: Array) -> None:
+    """found, int32 (1,), becomes 1 if some number of x is infinite or nan; unless stopped, int32 (1,), is not 0 by then.
+
+    x: of any shape; read in place where it has no gaps, C-contiguous or channels-last.
+    """
+    x = contiguous(x.transpose(by_memory(x)))
+    grid, block = flat(x.size)
+    launch("not_finite", grid, block, x=x, found=owned(found, "not_finite"), stopped=stopped, size=x.size)
 
 
 def owned(x: Array, work: str) -> Array:
