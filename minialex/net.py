@@ -33,8 +33,8 @@ class Net:
         names = [name for name, _, layer in self.layers() if layer.params]
         if "" in names or len(set(names)) < len(names):
             raise ValueError(f"every layer with parameters needs a name of its own, got {names}")
-        self._home = devices[0]
-        self._wire = Wire(None, self._home, "logits", "backward", self.ledger)
+        self.home = devices[0]  # where the logits come out
+        self._wire = Wire(None, self.home, "logits", "backward", self.ledger)
         for _, device, layer in self.layers():
             for key, value in layer.params.items():
                 layer.params[key] = device.put(value)
@@ -46,6 +46,12 @@ class Net:
         Backward reads the images again, and CPU devices have no copy of their own: leave them as they are until then.
         Images as bytes that are still to be shown (minialex/shown.py) become views on each GPU; for CPU devices here and now.
         """
+        logits = self.forward_to_home(images, train)
+        self.ledger.rows.append(Crossing("logits", "forward", self.home.name, "host", logits.nbytes))
+        return self.home.submit(self.home.get, logits).result()
+
+    def forward_to_home(self, images: Array | Shown, train: bool = False) -> Array:
+        """forward, whose logits stay on the device where they come out, `home`. On GPUs nothing of it is waited for."""
         images = images if isinstance(images, Shown) else np.asarray(images)
         if images.shape[1:] != self.input_shape or len(images) == 0:
             wanted = ", ".join(map(str, self.input_shape))
@@ -57,8 +63,7 @@ class Net:
         for stage in self.stages:
             activation = stage.forward(activation, train)
         (logits,) = activation
-        self.ledger.rows.append(Crossing("logits", "forward", self._home.name, "host", logits.nbytes))
-        return self._home.submit(self._home.get, logits).result()
+        return logits
 
     @property
     def sends_ahead(self) -> bool:
@@ -79,7 +84,11 @@ class Net:
         """From dL/dlogits (N, num_classes) on the host to the gradient of every parameter, left on its device."""
         dlogits = np.ascontiguousarray(dlogits, dtype=self.dtype)
         self._wire.announce(dlogits)
-        gradient: tuple[Array, ...] = (self._home.submit(self._wire.carry, dlogits).result(),)
+        self.backward_from_home(self.home.submit(self._wire.carry, dlogits).result())
+
+    def backward_from_home(self, dlogits: Array) -> None:
+        """backward, from dL/dlogits on `home`."""
+        gradient: tuple[Array, ...] = (dlogits,)
         for stage in reversed(self.stages):
             gradient = stage.backward(gradient)
 

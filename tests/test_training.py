@@ -27,7 +27,7 @@ from minialex.training import (
     step_down,
     train,
 )
-from minialex.training.finite import gradients_are_finite
+from minialex.training.guard import Guard
 
 
 def some_net(devices="cpu,cpu", seed=0, **options):
@@ -201,7 +201,7 @@ def test_the_first_layer_whose_numbers_are_none_is_named(name, key, value, says)
 @pytest.mark.parametrize("bad", ["conv1.0.weight", "conv3.1.bias", "fc5.weight"])
 @pytest.mark.parametrize("value", [nan, inf, -inf])
 def test_a_gradient_that_is_no_number_stops_before_the_update(monkeypatch, bad, value):
-    net, backward = some_net(), type(some_net()).backward
+    net, backward = some_net(), type(some_net()).backward_from_home
 
     def poisoned(self, dlogits):
         backward(self, dlogits)
@@ -210,7 +210,7 @@ def test_a_gradient_that_is_no_number_stops_before_the_update(monkeypatch, bad, 
                 if f"{n}.{key}" in (bad, "conv1.0.weight"):
                     gradient[(-1,) * gradient.ndim] = value
 
-    monkeypatch.setattr(type(net), "backward", poisoned)
+    monkeypatch.setattr(type(net), "backward_from_home", poisoned)
     before = net.state_dict()
     with pytest.raises(NonFiniteGradient, match=rf"a gradient is not finite at step 1.*: first in the gradient of {bad}$"):
         run(net, batches_of(4))
@@ -224,7 +224,10 @@ def test_large_gradients_whose_sum_overflows_are_finite():
     for _, _, layer in net.layers():
         for gradient in layer.grads.values():
             gradient[...] = 3e38
-    assert gradients_are_finite(net)
+    guard = Guard(net)
+    guard.look(np.float32(1))
+    assert not any(flag.any() for flag in guard.stopped.values())
+    assert guard.where() == ""
 
 
 @pytest.mark.parametrize("source", [Minibatches, Loader])

@@ -21,13 +21,18 @@ class SoftmaxCrossEntropy:
         self._saved: tuple[Array, Array] | None = None
 
     def forward(self, logits: Array, labels: Array) -> float:
-        labels = self._check(logits, labels)
+        self._check(logits)
+        mean: float = self.mean(logits, self.check_labels(array_module(logits).asarray(labels), *logits.shape)).item()
+        return mean
+
+    def mean(self, logits: Array, labels: Array) -> Array:
+        """The same, but as an array () that stays with the logits. `labels` are there too, and known to be right."""
         xp = array_module(logits)
         shifted = logits - logits.real.max(axis=1, keepdims=True)
         log_sum = xp.log(xp.exp(shifted).sum(axis=1, keepdims=True))
         log_p = shifted - log_sum
         self._saved = log_p, labels
-        mean: float = -log_p[xp.arange(len(labels)), labels].mean().item()
+        mean: Array = -log_p[xp.arange(len(labels)), labels].mean()
         return mean
 
     def backward(self) -> Array:
@@ -41,21 +46,22 @@ class SoftmaxCrossEntropy:
         return dlogits
 
     @staticmethod
-    def _check(logits: Array, labels: Array) -> Array:
-        if getattr(logits, "ndim", 0) != 2 or logits.dtype.kind not in "fc" or len(logits) == 0:
+    def check_labels(labels: Array, images: int, classes: int) -> Array:
+        """The labels, if there is one of 0..classes - 1 for each image; else ValueError. On a GPU this waits for the answer."""
+        if labels.shape != (images,) or labels.dtype.kind not in "iu":
             raise ValueError(
-                f"SoftmaxCrossEntropy: logits must be floats of shape (N, classes), N >= 1, got "
-                f"{getattr(logits, 'dtype', type(logits).__name__)} {getattr(logits, 'shape', '')}"
+                f"SoftmaxCrossEntropy: labels must be {images} ints, one a row of logits, got {labels.dtype} {labels.shape}"
             )
-        labels = array_module(logits).asarray(labels)
-        if labels.shape != logits.shape[:1] or labels.dtype.kind not in "iu":
-            raise ValueError(
-                f"SoftmaxCrossEntropy: labels must be {len(logits)} ints, one a row of logits, got "
-                f"{labels.dtype} {labels.shape}"
-            )
-        classes = logits.shape[1]
         bad = (labels < 0) | (labels >= classes)
         if bad.any():
             n = int(bad.argmax())
             raise ValueError(f"SoftmaxCrossEntropy: labels[{n}] is {int(labels[n])}, not a class of 0..{classes - 1}")
         return labels
+
+    @staticmethod
+    def _check(logits: Array) -> None:
+        if getattr(logits, "ndim", 0) != 2 or logits.dtype.kind not in "fc" or len(logits) == 0:
+            raise ValueError(
+                f"SoftmaxCrossEntropy: logits must be floats of shape (N, classes), N >= 1, got "
+                f"{getattr(logits, 'dtype', type(logits).__name__)} {getattr(logits, 'shape', '')}"
+            )

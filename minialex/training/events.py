@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import nan
 
+from minialex.training.later import Awaited
+
 
 @dataclass(frozen=True)
 class Step:
@@ -12,15 +14,23 @@ class Step:
 
     progress: epochs done, with a fraction (1.5: in the middle of the second). loss: the batch's mean, before the update.
     images: how many there were. seconds: what the step took, the wait for its batch included.
+
+    GPUs may still be at it. Who reads `loss` before it is `known` waits for them, and hears then, as NonFinite, if this step or
+    one before it was none. (seconds: from one step's end, as the host sees it, to the next one's.)
     """
 
     epoch: int
     step: int
     progress: float
     lr: float
-    loss: float
-    images: int
-    seconds: float
+    loss: Awaited = Awaited()  # noqa: RUF009  to read it gives a float; no default, which mypy cannot know
+    images: int  # type: ignore[misc]
+    seconds: float  # type: ignore[misc]
+
+    @property
+    def known(self) -> bool:
+        """Whether the loss can be read without waiting."""
+        return type(self).__dict__["loss"].known(self)
 
 
 @dataclass(frozen=True)
@@ -50,13 +60,14 @@ class Position:
     """Where a run is: in the epoch with this number, counted from 1, of which so many `batches` have been learned from.
 
     step: updates so far. total, seen: the sum of the losses of the epoch's images so far, and how many these are. done: the
-    epochs before. seconds: since the start. `train` keeps it up to date, and goes on from where it stands.
+    epochs before. seconds: since the start. `train` keeps it up to date, and goes on from where it stands. Who reads `total` or
+    train_loss waits until GPUs have told all losses, and hears, as NonFinite, if one was none.
     """
 
     epoch: int = 1
     batches: int = 0
     step: int = 0
-    total: float = 0.0
+    total: Awaited = Awaited(default=0.0)  # noqa: RUF009  to read it gives a float
     seen: int = 0
     done: list[Epoch] = field(default_factory=list)
     seconds: float = 0.0

@@ -1,15 +1,8 @@
-r"""Numbers that are none: found before the update, and the layer where they began named.
-
-The sum of an array is not finite where one of its numbers is not, and is the cheapest thing to ask: one pass, nothing
-written. It may also overflow by itself; so a sum that is not finite is only a suspicion, and each number is looked at then.
-"""
+"""Numbers that are none: what is raised of them, and the place where they began."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import groupby
-from math import isfinite
-from typing import Any
 
 import numpy as np
 
@@ -29,27 +22,6 @@ class NonFiniteLoss(NonFinite):
 
 class NonFiniteGradient(NonFinite):
     """A gradient is no longer a number, though the loss still is."""
-
-
-def gradients_are_finite(net: Net) -> bool:
-    """Whether every number in every gradient is finite. One question a device: each answers while the others do."""
-    placed = sorted(((device.name, device, layer) for _, device, layer in net.layers() if layer.grads), key=lambda row: row[0])
-    asked = []
-    for _, rows in groupby(placed, key=lambda row: row[0]):
-        mine = list(rows)
-        device = mine[0][1]
-        asked.append((device, device.submit(_sum, [layer for _, _, layer in mine])))
-    sums = [device.submit(device.get, answer.result()).result().item() for device, answer in asked]
-    return all(map(isfinite, sums)) or where_gradients_fail(net) == ""
-
-
-def where_gradients_fail(net: Net) -> str:
-    """The first gradient, in the order in which backward computes them, that is not finite: "conv2.0.weight"; or ""."""
-    for name, device, layer in reversed(list(net.layers())):
-        for key, gradient in layer.grads.items():
-            if not device.submit(_all_finite, gradient).result():
-                return f"{name}.{key}"
-    return ""
 
 
 def where_forward_fails(net: Net, images: Array | Shown) -> str:
@@ -88,12 +60,6 @@ def _watching(layer: Layer, name: str, found: dict[str, None]) -> Callable[[Arra
         return y
 
     return watched
-
-
-def _sum(layers: list[Layer]) -> Any:
-    """The sum of all sums: one number, which stays on the device."""
-    with np.errstate(all="ignore"):
-        return sum(gradient.sum() for layer in layers for gradient in layer.grads.values())
 
 
 def _all_finite(array: Array) -> bool:

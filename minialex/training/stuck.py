@@ -23,10 +23,10 @@ class Watch:
         if self.told or self.classes < 2:
             return ""
         if isinstance(event, Step):
-            due, loss = event.step == STEPS, at.train_loss
+            loss = at.train_loss if event.step == STEPS else 0.0  # to read it may mean to wait for it
         else:
-            due, loss = event.epoch == EPOCHS and AT_LEAST <= event.step < STEPS, event.train_loss
-        if not (due and loss >= NEAR * log(self.classes)):
+            loss = event.train_loss if event.epoch == EPOCHS and AT_LEAST <= event.step < STEPS else 0.0
+        if not loss >= NEAR * log(self.classes):
             return ""
         self.told = True
         return (

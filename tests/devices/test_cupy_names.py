@@ -28,7 +28,8 @@ ON_DEVICES = [
     *ON_GPUS_TOO,
     *map(PACKAGE.joinpath, ("devices/wire.py", "shown.py", "towers.py", "optim.py")),
 ]
-PLAIN = [*ON_DEVICES, *map(PACKAGE.joinpath, ("arrays.py", "devices/cuda.py", "devices/pinned.py"))]  # what the stand-in can run
+ON_HOSTS = ("arrays.py", "devices/cuda.py", "devices/pinned.py", "training/guard.py", "training/learner.py")
+PLAIN = [*ON_DEVICES, *map(PACKAGE.joinpath, ON_HOSTS)]  # what the stand-in can run
 KERNELS = [*PACKAGE.glob("layers/cuda/*.py")]
 UFUNC = {"out", "dtype", "casting"}  # what every CuPy ufunc takes besides its operands
 OBJECTS: dict[str, dict[str, tuple[str, ...]]] = {  # methods of what CuPy gives, with the arguments that are named

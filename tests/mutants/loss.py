@@ -89,6 +89,6 @@ SOFTMAX_CROSS_ENTROPY = layer(
         "logits - logits.real.max(axis=1, keepdims=True)",
         "logits - 0",
         "the row's maximum is not subtracted: large logits overflow",
-        "forward",
+        "mean",
     ),
 )
