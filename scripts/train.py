@@ -74,6 +74,7 @@ def learn(session: Session) -> int:
                     copies = report.copies_of(session.net)
                 report.show(screen, session, event)
                 if asked() and not session.finished:
+                    session.settle()
                     raise Stopped
     except Stopped:
         session.save()

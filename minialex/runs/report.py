@@ -76,7 +76,9 @@ def show(screen: Progress, session: Session, event: Step | Epoch) -> None:
             screen.line(
                 f"step {event.step}/{learning.steps}  loss {event.loss:.4f}  {event.seconds:.2f} s  {rate:,.0f} images/s"
             )
-        screen.advance(event.images, f"epoch {event.epoch}/{learning.epochs}  step {event.step:,}  loss {event.loss:.3f}")
+        known = session.trace.latest  # on GPUs the loss of a step or two before: to ask for the last would be to wait for it
+        loss = "" if known is None else f"  loss {known:.3f}"
+        screen.advance(event.images, f"epoch {event.epoch}/{learning.epochs}  step {event.step:,}{loss}")
     else:
         before = session.at.done[-2].lr if len(session.at.done) > 1 else event.lr
         width = len(str(learning.epochs))

@@ -99,8 +99,16 @@ class Session:
         logs = log_probabilities(self.net, images, self.view, self.recipe.learning.batch_size, advance=self._tested)
         return score(logs, self.source.dataset.test.labels)
 
+    def settle(self) -> None:
+        """Wait until GPUs have told the losses of all steps so far; NonFinite, if one is none."""
+        self.at.total  # noqa: B018  to read it is to wait
+
     def save(self) -> None:
-        """Make this moment the last checkpoint; and the best, if an epoch has just ended with the lowest error so far."""
+        """Make this moment the last checkpoint; and the best, if an epoch has just ended with the lowest error so far.
+
+        What is saved is known to be good: NonFinite is raised, and nothing saved, if a step so far was none.
+        """
+        self.settle()
         meta = {
             "position": {name: value for name, value in asdict(self.at).items() if name not in ("done", "seconds")},
             "done": [{n: v for n, v in asdict(epoch).items() if n not in NEVER_SAVED} for epoch in self.at.done],
