@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minialex.data.batches import Batch
+from minialex.evaluation import Scores
 from minialex.optim import SGD
 from minialex.training import NonFiniteGradient, Position, Step, train
 from tests.devices.behind import (
@@ -104,6 +105,7 @@ def test_a_loss_is_waited_for_when_it_is_read() -> None:
         assert (first.loss + loss) * 3 == pytest.approx(at.total)
         assert machine.waits == before + 2
         next(events)
+        assert isinstance(vars(second)["loss"], float), "who keeps a step should not keep the net"
         assert isinstance(at.total, float)
         assert machine.waits == before + 3
         assert at.train_loss == pytest.approx(at.total / 9)
@@ -120,6 +122,21 @@ def test_whoever_asks_hears_of_the_failure_and_hears_it_again() -> None:
             with pytest.raises(NonFiniteGradient, match="at step 1"):
                 ask()
         assert (at.step, at.batches, at.seen, at.total) == (0, 0, 0, 0.0)
+
+
+def test_no_net_is_tested_after_a_step_that_was_none() -> None:
+    """The last of an epoch, too, is known before the test."""
+    tested: list[None] = []
+
+    def test() -> Scores:
+        tested.append(None)
+        return Scores(1.0, 0.5, 0.5)
+
+    with machine_of():
+        net = poisoned(small("0,1"), {5: {"fc5.bias": nan}})
+        with pytest.raises(NonFiniteGradient, match="at step 5"):
+            list(train(net, Given(5), SGD(net), epochs=2, test=test))
+    assert not tested
 
 
 def test_labels_are_checked_before_anything_is_sent() -> None:

@@ -3,7 +3,8 @@
 //
 // Images lie channels-last, (N, H, W, C): neighbouring threads work on neighbouring channels and touch neighbouring memory.
 // A kernel has no shared memory, no barrier and no atomic addition: every result belongs to one thread, which gathers what it
-// needs, in a fixed order. That makes each kernel deterministic, and it can be run, thread after thread, on a CPU.
+// needs, in a fixed order (only in not_finite.cu may any thread write, and all the same). That makes each kernel deterministic,
+// and it can be run, thread after thread, on a CPU.
 //
 // The grid may be smaller than the work: each loop goes on, a whole grid further. Within an image 32 bits count; distances
 // from the beginning of an array are long long.
