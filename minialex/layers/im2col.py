@@ -15,20 +15,25 @@ memory the kW C numbers of a patch's row lie side by side, so that the copy move
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from minialex.arrays import Array, Shape, array_module, empty, zeros
 
 Pair = tuple[int, int]  # (height, width)
 Sides = tuple[int, int, int, int]
 
 
-def pad_channels_last(x: Array, padding: Sides, fill: float = 0.0) -> Array:
-    """x (N, C, H, W), any strides -> (N, H + top + bottom, W + left + right, C), contiguous, its border set to `fill`."""
+def pad_channels_last(x: Array, padding: Sides, fill: float = 0.0, make: Callable[[Array, Shape], Array] = empty) -> Array:
+    """x (N, C, H, W), any strides -> (N, H + top + bottom, W + left + right, C), contiguous, its border set to `fill`.
+
+    make: where the memory comes from, if it takes any.
+    """
     N, C, H, W = x.shape
     top, bottom, left, right = padding
     nhwc = x.transpose(0, 2, 3, 1)
     if not any(padding) and nhwc.flags.c_contiguous:
         return nhwc  # a view: nobody writes to it
-    padded = empty(x, (N, top + H + bottom, left + W + right, C))
+    padded = make(x, (N, top + H + bottom, left + W + right, C))
     padded[:, :top] = fill
     padded[:, top + H :] = fill
     padded[:, top : top + H, :left] = fill

@@ -45,3 +45,8 @@ def workspace(like: Any, numbers: int, name: str = "columns") -> Array:
 def room(like: Any, shape: Shape, name: str) -> Array:
     """The same, as an array of this shape."""
     return workspace(like, prod(shape), name)[: prod(shape)].reshape(shape)
+
+
+def padded_room(like: Any, shape: Shape) -> Array:
+    """The room for images with padding around them."""
+    return room(like, shape, "padded")
