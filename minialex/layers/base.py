@@ -33,6 +33,10 @@ class Layer:
         """dL/dx for the last forward pass, from dy = dL/dy of y's shape; dL/dparam goes to `grads`."""
         raise NotImplementedError
 
+    def apply(self, x: Array, train: bool = True) -> Array:
+        """y, for a caller that will come by forward or remember again before backward: nothing need be kept for it."""
+        return self.forward(x, train)
+
     def remember(self, x: Array) -> None:
         """Be ready for backward as after forward(x), for a caller that has y already."""
         self.forward(x)
