@@ -17,6 +17,9 @@ from __future__ import annotations
 from math import prod
 
 from minialex.arrays import Array, Shape, array_module, empty
+from minialex.layers.base import Layer
+from minialex.layers.fast.conv import Conv2d
+from minialex.layers.fast.filters import Kept
 from minialex.layers.fast.sequential import Sequential
 
 
@@ -29,6 +32,12 @@ class Blocked(Sequential):
     block_bytes: dict[str, int] = {"numpy": 7 << 19, "cupy": 1 << 62}  # noqa: RUF012
     _kept: tuple[object, Whole] | None = None
 
+    def __init__(self, *layers: Layer, **named: Layer) -> None:
+        super().__init__(*layers, **named)
+        for _, layer in self.leaves():
+            if isinstance(layer, Conv2d):
+                layer.kept = Kept()
+
     def forward(self, x: Array, train: bool = True) -> Array:
         self._check_input(x)
         blocks, last = self._blocks(x), len(self.layers) - 1
@@ -39,7 +48,7 @@ class Blocked(Sequential):
         for block in blocks:
             part = x[block]
             for place, layer in enumerate(self.layers):
-                part = layer.forward(part, train)
+                part = layer.apply(part, train)
                 if (layer.params and train) or place == last:
                     kept.put(place, block, part)
         self._saved = x, train, kept

@@ -24,14 +24,16 @@ and V[:, t] where they are.
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import product
 from math import prod
 
 import numpy as np
 
-from minialex.arrays import Array, Shape, array_module, contiguous, empty, zeros
+from minialex.arrays import Array, Shape, array_module, empty, zeros
 from minialex.layers.fast import columns
 from minialex.layers.fast.cheapest import cheapest
+from minialex.layers.fast.filters import Kept, of_taps, transformed
 from minialex.layers.fast.tiles import Tiles
 from minialex.layers.fast.workspace import room
 
@@ -42,26 +44,33 @@ class Conv2d(columns.Conv2d):
     pays = 2 / 3  # of the plain way's multiplications, at most, for copies take time as well
     splits = 9 / 10  # of the multiplications, at most, if there are to be parts: more calls, and filters for each
     piece_bytes = 1 << 20  # of V, at least: more calls on smaller arrays take longer
+    kept: Kept | None = None  # the filters' other form, for those who run the layer over a few images at a time
+    keeps_values = False  # V from forward to backward, for those who have the memory
 
     def forward(self, x: Array, train: bool = True) -> Array:
         self._check_input(x)
         if not (parts := self._tiles(x)):
             return super().forward(x, train)
-        self._saved = x
+        values: list[Array] | None = [] if train and self.keeps_values else None
+        self._saved = x if values is None else (x, values)
         N, O, oH, oW = self.output_shape(x.shape)
         W, b = (self.params[key].astype(x.dtype, copy=False) for key in ("weight", "bias"))
         y = empty(x, (N, oH, oW, O))
         for ins, outs in self._slices():
-            U = of_taps(parts[0].matrices(x.dtype)[1], parts[0].filters(W[outs]), "U")
+            U = self._filters(W, outs, parts[0])
             for images, tiles in product(self._pieces(x, parts), parts):
                 A, _, B = tiles.matrices(x.dtype)
-                V = times(B, tiles.cut(x[images, ins]), "V")
+                V = times(B, tiles.cut(x[images, ins]), "V" if values is None else None)
+                if values is not None:
+                    values.append(V)
                 M = products(V, U, tiles, "M")
-                tiles.lay(times(A, M, "tiles"), b[outs], y[images, :, :, outs])
+                tiles.add(b[outs], M)
+                tiles.lay(times(A, M, "tiles"), y[images, :, :, outs])
         return y.transpose(0, 3, 1, 2)
 
     def backward(self, dy: Array) -> Array:
-        x = self._recall()
+        saved = self._recall()
+        x, values = saved if isinstance(saved, tuple) else (saved, None)
         if not (parts := self._tiles(x)):
             return super().backward(dy)
         self._check_upstream(dy, self.output_shape(x.shape))
@@ -69,17 +78,16 @@ class Conv2d(columns.Conv2d):
         dW, db = zeros(x, W.shape), zeros(x, (self.out_channels,))
         shape = (len(x), *x.shape[2:], self.in_channels) if self.input_gradient else (len(x), 0, 0, 0)
         dx = empty(x, shape).transpose(0, 3, 1, 2)
-        G = parts[0].matrices(x.dtype)[1]
+        G, kept = parts[0].matrices(x.dtype)[1], iter(values or ())
         for ins, outs in self._slices():
-            taps = parts[0].filters(W[outs])
-            UT = of_taps(G, contiguous(taps.transpose(0, 2, 1)), "U")
-            dU = room(x, (len(G), *taps.shape[1:]), "dU")
+            UT = self._filters(W, outs, parts[0], turned=True)
+            dU = room(x, (len(UT), UT.shape[2], UT.shape[1]), "dU")
             for images, tiles in product(self._pieces(x, parts), parts):
                 A, _, B = tiles.matrices(x.dtype)
                 dY = tiles.lay_adjoint(dy[images, outs].transpose(0, 2, 3, 1))
                 db[outs] += self._bias_gradient(dY.reshape(-1, dY.shape[2]))
                 dM = times(A.T, dY, "M")
-                V = times(B, tiles.cut(x[images, ins]), "V")
+                V = times(B, tiles.cut(x[images, ins]), "V") if values is None else next(kept)
                 add_products(V, dM, tiles, dU, first=tiles is parts[0] and images.start == 0)
                 if self.input_gradient:
                     tiles.cut_adjoint(times(B.T, products(dM, UT, tiles, "V"), "tiles"), dx[images, ins])
@@ -101,6 +109,11 @@ class Conv2d(columns.Conv2d):
         one_image = prod(tiles.width) * prod(tiles.grid) * prod(tiles.stride) * self.in_channels // self.groups * itemsize
         return max(1, self.out_channels // self.groups // prod(tiles.grid), self.piece_bytes // one_image)
 
+    def _filters(self, W: Array, outs: slice, tiles: Tiles, turned: bool = False) -> Array:
+        """U of a group's weights, or Uᵀ; kept, if it is to be."""
+        make = partial(transformed, W[outs], tiles, turned)
+        return make() if self.kept is None else self.kept.of(W, (outs.start, tiles, turned), make)
+
     def _tiles(self, x: Array) -> tuple[Tiles, ...]:
         real = x.dtype.kind == "f" and x.itemsize >= 4
         return self.tiles(x.shape) if real and array_module(x) is np else ()
@@ -110,9 +123,10 @@ class Conv2d(columns.Conv2d):
         return [slice(n, min(n + step, len(x))) for n in range(0, len(x), step)]
 
 
-def times(matrix: Array, tiles: Array, name: str) -> Array:
-    """matrix (i, t) times each of the tiles (p, t, c), in the room of this name."""
-    return np.matmul(matrix, tiles, out=room(tiles, (len(tiles), len(matrix), tiles.shape[2]), name))
+def times(matrix: Array, tiles: Array, name: str | None) -> Array:
+    """matrix (i, t) times each of the tiles (p, t, c), in the room of this name, or in new memory."""
+    shape = len(tiles), len(matrix), tiles.shape[2]
+    return np.matmul(matrix, tiles, out=empty(tiles, shape) if name is None else room(tiles, shape, name))
 
 
 def by_place(of_tiles: Array, tiles: Tiles) -> Array:
@@ -134,10 +148,3 @@ def add_products(a: Array, b: Array, tiles: Tiles, total: Array, first: bool) ->
         np.matmul(at, by_place(b, tiles), out=here)
     else:
         here += np.matmul(at, by_place(b, tiles), out=room(a, here.shape, "more"))
-
-
-def of_taps(matrix: Array, filters: Array, name: str) -> Array:
-    """matrix (i, t) times filters (t, c, o) -> (i, c, o), in the room of this name."""
-    out = room(filters, (len(matrix), *filters.shape[1:]), name)
-    np.matmul(matrix, filters.reshape(len(filters), -1), out=out.reshape(len(matrix), -1))
-    return out

@@ -22,6 +22,8 @@ from typing import Any, TypeVar
 from minialex.arrays import Array, Shape, array_module, empty
 from minialex.layers import sequential as plain
 from minialex.layers.base import Layer
+from minialex.layers.fast.conv import Conv2d
+from minialex.layers.fast.filters import Kept
 from minialex.layers.fast.sequential import Sequential
 
 T = TypeVar("T")
@@ -31,11 +33,19 @@ class Split(Sequential):
     """Sequential(...) for layers that treat each image alone; the same function, pieces side by side (one if a layer draws).
 
     piece_bytes: how large the largest array that passes between two layers may be for one piece.
-    side_by_side: like map(); on a CPU device, one that uses its cores.
+    side_by_side: like map(); on a CPU device, one that uses its cores. keeps_values: whether convolutions in tiles keep V, four
+    times their input and more, until backward; in nets that are small enough for this stretch it is sooner fetched than made.
     """
 
-    piece_bytes: dict[str, int] = {"numpy": 2 << 20, "cupy": 1 << 62}  # noqa: RUF012
+    piece_bytes: dict[str, int] = {"numpy": 4 << 20, "cupy": 1 << 62}  # noqa: RUF012
     side_by_side: Callable[..., Any] = staticmethod(map)
+    keeps_values = True
+
+    def __init__(self, *layers: Layer, **named: Layer) -> None:
+        super().__init__(*layers, **named)
+        for _, layer in self.leaves():
+            if isinstance(layer, Conv2d):
+                layer.kept, layer.keeps_values = Kept(), self.keeps_values
 
     def forward(self, x: Array, train: bool = True) -> Array:
         self._check_input(x)

@@ -17,8 +17,8 @@ import numpy as np
 
 from minialex.arrays import Array, zeros
 from minialex.layers.fast.matching import matching
-from minialex.layers.fast.toom_cook import in_two_dimensions
-from minialex.layers.fast.workspace import room
+from minialex.layers.fast.toom_cook import everywhere, in_two_dimensions
+from minialex.layers.fast.workspace import padded_room, room
 from minialex.layers.im2col import Pair, Sides, pad_channels_last, windows
 
 
@@ -61,6 +61,11 @@ class Tiles:
         """A ⊗ A, G ⊗ G and B ⊗ B for these tiles, in this dtype."""
         return in_two_dimensions(self.m, self.taps, dtype, self.largest)
 
+    def add(self, b: Array, M: Array) -> None:
+        """b (O,) to all outputs that will be made of M (p, n n, O): at one place of n n, instead of m m outputs."""
+        for place in everywhere(self.m, self.taps):
+            M[:, place] += b
+
     def cut(self, x: Array) -> Array:
         """x (N, C, H, W) -> its tiles (p, n n, s² C), in the room for tiles."""
         cells = self._cells(x)
@@ -91,11 +96,10 @@ class Tiles:
             else:
                 pixels += in_cells
 
-    def lay(self, tiles: Array, b: Array, y: Array) -> None:
-        """The tiles' outputs (p, m m, O), plus b, to their places in y (N, oH, oW, O); what lies beyond the edge is dropped."""
+    def lay(self, tiles: Array, y: Array) -> None:
+        """The tiles' outputs (p, m m, O) to their places in y (N, oH, oW, O); what lies beyond the edge is dropped."""
         for pixels, in_tiles in matching(y[self._outputs], tiles.reshape(len(y), *self.grid, *self.m, -1)):
-            row = np.tile(b, (in_tiles.shape[4], 1))  # so that whole rows of a tile are added in one go
-            np.add(in_tiles, row, out=pixels)
+            pixels[...] = in_tiles
 
     def lay_adjoint(self, dy: Array) -> Array:
         """dy (N, oH, oW, O) -> the gradients of the tiles' outputs (p, m m, O), 0 beyond the edge; in the room for tiles."""
@@ -131,9 +135,11 @@ class Tiles:
         seen = x[self._seen]
         h, w = seen.shape[2:]
         if self.stride == (1, 1):
-            return pad_channels_last(seen, (top, height - top - h, left, width - left - w))
+            return pad_channels_last(seen, (top, height - top - h, left, width - left - w), make=padded_room)
         cells = room(x, (N, height, width, sH, sW, C), "cells")
-        cells[...] = 0
+        for axis, begin, end, stride in ((1, top, top + h, sH), (2, left, left + w, sW)):
+            along = cells.swapaxes(0, axis)
+            along[: -(-begin // stride)] = along[end // stride :] = 0
         for pixels, in_cells in matching(seen.transpose(0, 2, 3, 1), cells, self._margin):
             in_cells[...] = pixels
         return cells.reshape(N, height, width, sH * sW * C)

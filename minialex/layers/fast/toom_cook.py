@@ -60,6 +60,16 @@ def in_two_dimensions(m: Pair, r: Pair, dtype: np.dtype[Any], largest: Pair = (0
     return A, G, B
 
 
+@cache
+def everywhere(m: Pair, r: Pair) -> tuple[int, ...]:
+    """The places whose values, all 1, make every output 1 (in the order of in_two_dimensions): a bias is added there.
+
+    The value at the point 1 belongs to all outputs alike, for 1, 1², 1³ ... are 1. Where 1 is no point, m is at most 2.
+    """
+    sides = [np.roll(np.arange(n) == 1 if n > 2 else np.arange(n) < k, 1) for k, n in zip(m, np.add(m, r) - 1, strict=True)]
+    return tuple(np.flatnonzero(np.kron(*sides)).tolist())
+
+
 def _values(points: Array, count: int) -> Array:
     """E(count): from so many coefficients to the values at the points, and at infinity."""
     E = np.zeros((len(points) + 1, count))

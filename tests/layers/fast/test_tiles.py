@@ -31,6 +31,16 @@ def test_n_multiplications_make_m_outputs_of_r_taps(m: int, r: int) -> None:
     same("y", A @ ((G @ g) * (B @ d)), np.array([d[i : i + r] @ g for i in range(m)]), 1e-13)
 
 
+@pytest.mark.parametrize(("m", "r"), SIZES)
+def test_a_bias_is_added_at_one_place(m: int, r: int) -> None:
+    """And comes out at every output: A ⊗ A z = 1 where z is 1 at these places; nearly always it is a single one."""
+    for other, taps in SIZES:
+        A, _, _ = toom_cook.in_two_dimensions((m, other), (r, taps), np.dtype(np.float64))
+        places = toom_cook.everywhere((m, other), (r, taps))
+        np.testing.assert_array_equal(A[:, places].sum(axis=1), np.ones(m * other))
+        assert len(places) == 1 or (m, r) == (2, 1) or (other, taps) == (2, 1)
+
+
 def test_two_outputs_of_three_taps_are_winograds() -> None:
     """What lesson 14 draws: four multiplications, and nothing but sums, differences and halves."""
     A, G, B = toom_cook.matrices(2, 3)
@@ -133,7 +143,7 @@ def test_cutting_and_laying_are_adjoint_to_what_undoes_them(data: st.DataObject)
     dlay = tiles.lay_adjoint(y).copy()
     laid, lay = np.zeros_like(y), rng.standard_normal(dlay.shape)
     laid[tiles._outputs] = np.nan
-    tiles.lay(lay, np.zeros(3), laid)
+    tiles.lay(lay, laid)
     same("<lay t, y>", np.vdot(laid, y), np.vdot(lay, dlay), 1e-12)
 
 
