@@ -23,7 +23,7 @@ from typing import Any
 from minialex.arrays import Array, Shape, array_module
 from minialex.devices import Device, Ledger, Standing, Wire, on_all, pack
 from minialex.layers import Layer, cuda
-from minialex.layers.fast import Split
+from minialex.layers.fast import Linear, Sequential, Split
 from minialex.shown import Shown
 
 Activation = tuple[Array, ...]
@@ -138,8 +138,12 @@ class Towers(Stage):
         if len(devices) != len(self.towers):
             raise ValueError(f"Towers: {len(self.towers)} towers need as many places, got {len(devices)}: {devices}")
         for tower, device in zip(self.towers, devices, strict=True):
-            if isinstance(tower, Split):
+            if isinstance(tower, Split):  # its pieces are spread over the cores, whatever is in them
                 tower.side_by_side = device.side_by_side
+            elif len(self.towers) == 1 and isinstance(tower, Sequential):  # the other devices have nothing to do meanwhile
+                for _, layer in tower.leaves():
+                    if isinstance(layer, Linear):
+                        layer.side_by_side = device.side_by_side
         return super().place(devices, ledger)
 
     def forward(self, xs: Activation, train: bool = True) -> Activation:

@@ -633,3 +633,13 @@ def test_gradients_are_arrays_of_the_right_shape_before_and_after() -> None:
     net.backward(net.forward(np.ones((1, 2, 8, 9))))
     gradients: dict[str, Array] = net.grad_dict()
     assert {name: g.shape for name, g in gradients.items()} == {name: w.shape for name, w in net.params.items()}
+
+
+def test_a_layer_with_one_owner_is_lent_the_others_cores() -> None:
+    """fc8, while the second tower has nothing to do; not what runs in pieces, which are on all cores already, nor a tower's."""
+    lent = {}
+    for make in (small_towers, cifar10_net):
+        for name, _, layer in make(parse_devices("cpu,cpu")).layers():
+            if isinstance(layer, fast.Linear):
+                lent[name] = layer.side_by_side is not None
+    assert lent == {"fc4.0": False, "fc4.1": False, "fc5": True, "fc4": False}
