@@ -7,9 +7,11 @@ each is both faster than two workers that fight over all cores, and safe: some O
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -19,6 +21,8 @@ from minialex.arrays import Array
 from minialex.devices import strict
 from minialex.devices.device import Device, T
 from minialex.devices.reading import Here, Reading
+
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 
 
 class CpuDevice(Device):
@@ -31,6 +35,7 @@ class CpuDevice(Device):
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix=self.name)
         self._helpers: ThreadPoolExecutor | None = None
         one_blas_thread()
+        keep_freed_memory()
 
     def __enter__(self) -> CpuDevice:
         strict.enter(self.name)
@@ -86,6 +91,19 @@ class CpuDevice(Device):
 def cores() -> int:
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@cache
+def keep_freed_memory() -> None:
+    """Let what is freed stay in the process, where the C library can be told (glibc), for the rest of the process.
+
+    A step frees arrays of many megabytes that the next one makes again. Given back to the system they would come back as pages
+    that have to be found and cleared, one for each 4 kB.
+    """
+    with suppress(AttributeError, OSError, TypeError):  # no glibc
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(TRIM_THRESHOLD, 1 << 30)
+        mallopt(MMAP_THRESHOLD, 32 << 20)  # the most that it takes; larger arrays are the system's
 
 
 @cache

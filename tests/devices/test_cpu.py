@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minialex.arrays import Array
-from minialex.devices import on_all, parse_devices, strict_mode
+from minialex.devices import cpu, on_all, parse_devices, strict_mode
 from minialex.devices.strict import raw
 from tests.strategies import ORDERS, Order, lay_out
 
@@ -246,3 +246,20 @@ def test_strict_arrays_stay_on_their_device_when_the_cores_share_the_work() -> N
         x = device.put(np.arange(6.0))
         parts = device.submit(device.side_by_side, lambda part: x[part] + x[part], [slice(0, 3), slice(3, 6)]).result(SECONDS)
         np.testing.assert_array_equal(np.concatenate([raw(part) for part in parts]), 2 * np.arange(6.0))
+
+
+def test_a_c_library_that_cannot_be_told_to_keep_memory_is_no_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+    """macOS has no mallopt, Windows no library of the process; where there is one it is told both numbers."""
+    told: list[tuple[int, int]] = []
+
+    class Library:
+        def mallopt(self, what: int, value: int) -> None:
+            told.append((what, value))
+
+    def windows(name: None) -> object:
+        raise TypeError("LoadLibrary() argument 1 must be str, not None")
+
+    for library in (windows, lambda name: object(), lambda name: Library()):
+        monkeypatch.setattr(cpu.ctypes, "CDLL", library)
+        cpu.keep_freed_memory.__wrapped__()
+    assert told == [(-1, 1 << 30), (-3, 32 << 20)]
