@@ -98,14 +98,15 @@ def _rule(layer: Any, ins: Shape, outs: Shape, item: int, module: str = "numpy")
         case layers.Conv2d():
             rule = _convolution(layer, ins, outs, item, module)
         case layers.Linear():
-            rule = _Rule(x=True)
-        case fast.MaxPool2d():  # the windows' places as int64, kept from the first step; in backward the winners', and codes
-            rule = _Rule(x=True, y=True, backward=18 * prod(outs) + x, rooms={f"windows {outs}": 8 * prod(outs)})
+            turned = isinstance(layer, fast.Linear) and module == "numpy" and layer.out_features > ins[0]
+            rule = _Rule(x=True, rooms={"turned": y if turned else 0})
+        case fast.MaxPool2d():
+            rule = _max_pool(layer, ins, outs, item)
         case layers.MaxPool2d():
             rule = _Rule(x=True, y=True, backward=2 * y)
         case fast.LocalResponseNorm():  # d and e; of some pixels two arrays on the way
             part = min(x, layer.piece_bytes)
-            rule = _Rule(own=2 * x, x=True, y=True, rooms={"one": part, "two": part})
+            rule = _Rule(own=2 * x, x=True, y=True, rooms={"one": part, "two": part, "d": part})
         case layers.LocalResponseNorm():
             rule = _Rule(own=x, x=True, y=True, forward=x, backward=3 * x)
         case layers.SpatialResponseNorm():
@@ -127,6 +128,19 @@ def _spatial(layer: layers.SpatialResponseNorm, ins: Shape, item: int) -> _Rule:
     x, wide = item * prod(ins), item * N * C * (W + layer.size - 1)
     square, rows = wide * (H + layer.size - 1), wide * H
     return _Rule(own=x, x=True, y=True, forward=square + rows, backward=square + rows + x)
+
+
+def _max_pool(layer: fast.MaxPool2d, ins: Shape, outs: Shape, item: int) -> _Rule:
+    """Of a few images: codes, where the windows and their winners are (int64; of the windows it is kept), the image padded."""
+    N, C, H, W = ins
+    top, bottom, left, right = layer._cover(ins)
+    few = min(N, max(1, layer.piece_bytes // max(1, item * C * H * W)))
+    windows, padded = few * prod(outs[1:]), item * C * (top + H + bottom) * (left + W + right)
+    rooms = {"code": windows, "won": windows, "winners": 8 * windows, f"windows of {ins}": 8 * windows}
+    rooms["maxima"] = item * few * C * outs[2] * (left + W + right)
+    if any((top, bottom, left, right)):
+        rooms["padded"] = few * padded
+    return _Rule(x=True, y=True, backward=N * padded - item * prod(ins), rooms=rooms)
 
 
 def _by_kernels(layer: Any, x: int, outs: Shape) -> _Rule | None:
@@ -155,6 +169,8 @@ def _convolution(layer: layers.Conv2d, ins: Shape, outs: Shape, item: int, modul
     weights = item * kH * kW * C // layer.groups * O
     if module != "numpy":
         return _Rule(x=True, forward=weights, backward=2 * weights, rooms={"columns": few * one})
+    if isinstance(layer, fast.Conv2d):
+        return _Rule(x=True, forward=2 * weights, backward=3 * weights + images, rooms={"columns": few * one, "padded": images})
     # the columns and their product; in backward two blocks' columns, for the last ones go when the next are there
     forward, backward = few * one + item * few * oH * oW * O, 2 * few * one
     return _Rule(x=True, forward=forward + images + weights, backward=backward + 2 * images + 3 * weights)
@@ -163,17 +179,21 @@ def _convolution(layer: layers.Conv2d, ins: Shape, outs: Shape, item: int, modul
 def _in_tiles(layer: fast.Conv2d, parts: tuple[Tiles, ...], ins: Shape, item: int) -> _Rule:
     """A few images' tiles and what becomes of them, and the filters, in rooms; images with padding, dW and its parts."""
     N, C, O = ins[0], layer.in_channels // layer.groups * prod(layer.stride), layer.out_channels // layer.groups
-    few, rooms, padded = min(N, layer.images_at_once(parts, item)), dict[str, int](), 0
+    few, rooms, own = min(N, layer.images_at_once(parts, item)), dict[str, int](), 0
     for tiles in parts:
         nn, mm, p = prod(tiles.width), prod(tiles.m), few * prod(tiles.grid)
         U, V, M, Y = (item * size for size in (nn * C * O, nn * p * C, nn * p * O, mm * p * O))
         cells = item * few * prod(tiles.cover) * C
         more = U if few < N or len(parts) > 1 else 0
         part = {"V": V, "M": M, "tiles": max(V, Y), "cells": cells, "U": U, "dU": U, "more": more}
+        if layer.stride == (1, 1):
+            part["padded"] = cells
         rooms = {name: max(size, rooms.get(name, 0)) for name, size in part.items()}
-        padded = max(padded, cells if layer.stride == (1, 1) else 0)
+        own += layer.groups * V * N // few if layer.keeps_values else 0
     W = item * layer.params["weight"].size
-    return _Rule(x=True, forward=padded + 2 * W, backward=padded + 4 * W, rooms=rooms)
+    if layer.kept is not None:
+        rooms[f"filters of {id(layer)}"] = 2 * rooms["U"] * layer.groups + W
+    return _Rule(own=own, x=True, forward=2 * W, backward=4 * W, rooms=rooms)
 
 
 def _forward(stage: Stage, ins: Shapes, outs: Shapes, books: dict[str, _Book]) -> None:
