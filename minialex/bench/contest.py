@@ -198,5 +198,5 @@ def layers_alone(wanted: Wanted, found: Found, say: Say) -> None:
 
 
 def _ask_once(peer: Peer, do: str, **request: Any) -> float:
-    """The seconds that it took."""
-    return float(peer.ask(do, **request)["seconds"][0])
+    """The seconds that it took: of several rounds in a row the mean."""
+    return fmean(peer.ask(do, **request)["seconds"])

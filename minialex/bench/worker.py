@@ -44,7 +44,7 @@ class Worker:
         return {"seconds": [self._net.infer() for _ in range(count)]}
 
     def layer(self, name: str, plain: bool = False) -> Answer:
-        return {"seconds": [self._net.layer(name, plain)]}
+        return {"seconds": self._net.layer(name, plain)}
 
     def bound(self) -> Answer:
         measured = bound.measure(self._net.net, self._net.batch_size)

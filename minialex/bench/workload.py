@@ -13,12 +13,15 @@ from minialex.arrays import Array, Shape
 from minialex.bench.places import Place, by_name, plain_twin
 from minialex.data.augment import Augmentation
 from minialex.devices import on_all, parse_devices
-from minialex.layers import Layer, SoftmaxCrossEntropy
+from minialex.layers import Layer
 from minialex.memory import plan, refuse_if_too_large
 from minialex.nets import NETS
 from minialex.optim import SGD
 from minialex.shown import Shown
 from minialex.trace import Span, Tracer
+from minialex.training.learner import Learner
+
+ROUNDS = 3
 
 
 class LayerTime(NamedTuple):
@@ -41,7 +44,8 @@ class Where(NamedTuple):
 class Workload:
     """A net on its devices with one batch of random images, and everything that can be timed with them.
 
-    The batch comes as in training: for CPU devices as floats; for GPUs as bytes, which set out for the next step during this.
+    Steps are those of train.py, guard included; on GPUs nobody reads the loss, and only the end is waited for. The batch comes
+    as in training, too: for CPU devices as floats; for GPUs as bytes, which set out for the next step during this.
     Raises Refused where the memory that its steps need is not there.
     """
 
@@ -51,7 +55,8 @@ class Workload:
         refuse_if_too_large(self.planned)
         batch: Callable[..., tuple[Array | Shown, Array]] = random_bytes if self.net.takes_bytes else random_batch
         self.images, self.labels = batch(self.net.input_shape, self.net.num_classes, batch_size, seed)
-        self.optimizer, self.loss = SGD(self.net), SoftmaxCrossEntropy()
+        self.optimizer = SGD(self.net)
+        self.learner = Learner(self.net, self.optimizer)
 
     def step(self) -> float:
         """One training step, whole; the seconds that it took."""
@@ -61,13 +66,13 @@ class Workload:
         """Logits for the batch, no more; the seconds that it took."""
         return self._timed(lambda: self.net.forward(self.images))
 
-    def layer(self, name: str, plain: bool = False) -> float:
-        """Forward and backward of one layer alone, all towers' at once, after a first round that fills buffers; seconds.
+    def layer(self, name: str, plain: bool = False, count: int = ROUNDS) -> list[float]:
+        """Forward and backward of one layer alone, all towers' at once, `count` times; seconds of each.
 
-        plain: of its plain twin.
+        Two more rounds come first: the second still makes memory while it holds that of the first. plain: its plain twin.
         """
         level = by_name(self.net, self.batch_size)[name]
-        layers = [plain_twin(place.layer) or place.layer if plain else place.layer for place in level]
+        layers = [(plain_twin(place.layer) or place.layer) if plain else place.layer for place in level]
         given = [(layer, *random_ends(place)) for layer, place in zip(layers, level, strict=True)]
 
         def both(layer: Layer, x: Array, dy: Array) -> None:
@@ -78,7 +83,8 @@ class Workload:
             on_all(tuple(place.device for place in level), both, *zip(*given, strict=True))
 
         all_at_once()
-        return self._timed(all_at_once)
+        all_at_once()
+        return [self._timed(all_at_once) for _ in range(count)]
 
     def where(self, repeats: int) -> Where:
         """Where the time of a step goes: for each number the median of `repeats` traced steps."""
@@ -92,11 +98,11 @@ class Workload:
         return tracer.spans()
 
     def _step(self) -> None:
-        self.loss.forward(self.net.forward(self.images, train=True), self.labels)
-        self.net.backward(self.loss.backward())
+        self.learner.step(self.images, self.labels, meanwhile=self._announce)
+
+    def _announce(self) -> None:
         if self.net.sends_ahead:
             self.net.expect(self.images)
-        self.optimizer.step()
 
     def _timed(self, work: Callable[[], object]) -> float:
         start = perf_counter()
