@@ -7,7 +7,7 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
-from minialex.layers.fast import blocked, conv, linear, lrn, pool, split, tiles, toom_cook
+from minialex.layers.fast import blocked, columns, conv, filters, linear, lrn, pool, small, split, tiles, toom_cook
 from minialex.layers.fast.cheapest import cheapest
 from minialex.layers.fast.tiles import Tiles
 from tests.checks import check_conv2d, check_linear, check_local_response_norm, check_max_pool2d, check_sequential
@@ -50,6 +50,48 @@ def small_products(fresh: ModuleType) -> Any:
         (fresh.LocalResponseNorm,),
         {"_pieces": lambda self, X: [slice(p, p + 3) for p in range(0, len(X), 3)]},
     )
+
+
+def by_ones_and_twos(fresh: ModuleType) -> Any:
+    """MaxPool2d, one or two images at a time, as their width has it."""
+
+    def pieces(self: Any, x: Any) -> list[slice]:
+        step = 1 + x.shape[3] % 2
+        return [slice(n, min(n + step, len(x))) for n in range(0, len(x), step)]
+
+    return type("ByOnesAndTwos", (fresh.MaxPool2d,), {"_pieces": pieces})
+
+
+def in_halves(fresh: ModuleType) -> Any:
+    """Linear, as where other devices' cores are idle."""
+    return type("InHalves", (fresh.Linear,), {"side_by_side": staticmethod(map)})
+
+
+def by_few_columns(fresh: ModuleType) -> Any:
+    """Conv2d by columns, those of one image at a time."""
+    return type("ByFewColumns", (fresh.Conv2d,), {"workspace_bytes": {"numpy": 1}})
+
+
+def with_small_products(fresh: ModuleType) -> Any:
+    """Conv2d by columns, with these products, of a few rows each."""
+    fresh.__dict__["MULTIPLY_ADDS"] = 60
+    module = run(columns, inspect.getsource(columns))
+    module.__dict__.update(rows_times=fresh.rows_times, add_columns_times=fresh.add_columns_times)
+    return module.__dict__["Conv2d"]
+
+
+def with_filters(fresh: ModuleType) -> Any:
+    """Conv2d in tiles, whose filters are kept."""
+    module = run(conv, inspect.getsource(conv))
+    module.__dict__.update(transformed=fresh.transformed, of_taps=fresh.of_taps)
+    kind = in_tiles(module)
+
+    def make(*arguments: Any, **named: Any) -> Any:
+        layer = kind(*arguments, **named)
+        layer.kept = fresh.Kept()
+        return layer
+
+    return make
 
 
 def one_image_at_a_time(fresh: ModuleType) -> Any:
@@ -168,8 +210,8 @@ FAST_CONV2D = Subject(
         ),
         Mutant(
             "V not made again",
-            'V = times(B, tiles.cut(x[images, ins]), "V")',
-            "V = tiles.cut(x[images, ins])",
+            'times(B, tiles.cut(x[images, ins]), "V") if values is None',
+            "tiles.cut(x[images, ins]) if values is None",
             "dU is made of the tiles themselves, not of V",
             "Conv2d.backward",
         ),
@@ -364,28 +406,56 @@ TOOM_COOK = Subject(
 FAST_MAX_POOL2D = Subject(
     "fast.MaxPool2d",
     pool,
-    ((lambda fresh: fresh.MaxPool2d, check_max_pool2d),),
+    ((by_ones_and_twos, check_max_pool2d),),
     (
         Mutant(
             "ties given to the last",
-            "np.uint8(kH * kW - k)",
-            "np.uint8(k + 1)",
+            "np.uint8(len(others) + 1 - k)",
+            "np.uint8(k + 2)",
             "of the pixels that tie the last gets the gradient",
-            "MaxPool2d.backward",
+            "MaxPool2d._codes",
         ),
         Mutant(
             "= where windows overlap",
-            "np.add.at(dpadded.reshape(-1), winners.reshape(-1), dy.reshape(-1))",
-            "dpadded.reshape(-1)[winners.reshape(-1)] = dy.reshape(-1)",
+            "np.add.at(dpadded[n].reshape(-1), winners.reshape(-1), dy[n].transpose(0, 2, 3, 1).reshape(-1))",
+            "dpadded[n].reshape(-1)[winners.reshape(-1)] = dy[n].transpose(0, 2, 3, 1).reshape(-1)",
             "a pixel that wins twice keeps one gradient",
             "MaxPool2d.backward",
         ),
         Mutant(
             "padding takes the gradient",
-            "fill=np.nan",
-            "fill=-np.inf",
+            " and np.min(y, initial=np.inf) > -np.inf",
+            "",
             "the padding is -infinity and ties with pixels of -infinity",
             "MaxPool2d.backward",
+        ),
+        Mutant(
+            "the last place never wins",
+            "code[...] = 1",
+            "code[...] = 0",
+            "the last place of a window, which nobody asks, has no code",
+            "MaxPool2d._codes",
+        ),
+        Mutant(
+            "the first images' codes for all",
+            "self._codes(x[n], y[n])",
+            "self._codes(x[: len(x[n])], y[n])",
+            "the winners of every piece are looked for in the first images",
+            "MaxPool2d.backward",
+        ),
+        Mutant(
+            "the first images' dy for all",
+            "dy[n].transpose",
+            "dy[: len(x[n])].transpose",
+            "every piece gets the first images' gradients",
+            "MaxPool2d.backward",
+        ),
+        Mutant(
+            "codes from the last batch",
+            "np.maximum(code, won, out=code)",
+            "np.maximum(code, code, out=code)",
+            "nobody but the last place of a window is given a code",
+            "MaxPool2d._codes",
         ),
         Mutant(
             "height and width of the stride exchanged",
@@ -536,22 +606,42 @@ FAST_LRN = Subject(
 FAST_LINEAR = Subject(
     "fast.Linear",
     linear,
-    ((lambda fresh: fresh.Linear, check_linear),),
+    ((in_halves, check_linear),),
     (
-        Mutant("dW transposed", "np.matmul(dy.T, x,", "np.matmul(x.T, dy,", "dW is xᵀ dy: its transpose", "Linear.backward"),
+        Mutant(
+            "dW transposed",
+            "np.matmul(dy[:, o].T, x, out=dW[o])",
+            "np.copyto(dW[o], (x.T @ dy).reshape(dW.shape)[o])",
+            "dW is xᵀ dy: its transpose",
+            "Linear.backward",
+        ),
         Mutant(
             "dW of the last image",
-            "np.matmul(dy.T, x,",
-            "np.matmul(dy[-1:].T, x[-1:],",
+            "np.matmul(dy[:, o].T, x, out=dW[o])",
+            "np.matmul(dy[-1:, o].T, x[-1:], out=dW[o])",
             "dW counts one image",
             "Linear.backward",
         ),
         Mutant(
             "dW averaged",
-            "np.matmul(dy.T, x,",
-            "np.matmul(dy.T / len(x), x,",
+            "np.matmul(dy[:, o].T, x, out=dW[o])",
+            "np.matmul(dy[:, o].T / len(x), x, out=dW[o])",
             "dW is averaged over the batch",
             "Linear.backward",
+        ),
+        Mutant(
+            "one half twice",
+            "[slice(0, size // 2), slice(size // 2, size)]",
+            "[slice(0, size // 2), slice(0, size // 2)]",
+            "the second half is nobody's",
+            "Linear._halves",
+        ),
+        Mutant(
+            "the last left out",
+            "slice(size // 2, size)",
+            "slice(size // 2, size - 1)",
+            "the second half ends one too early",
+            "Linear._halves",
         ),
         Mutant(
             "dW in the old one's memory",
@@ -569,15 +659,15 @@ FAST_LINEAR = Subject(
         ),
         Mutant(
             "dx by Wᵀ's inverse",
-            "return dy @ W",
-            "return dy @ np.linalg.pinv(W).T",
+            "np.matmul(dy, W[:, d], out=dx[:, d])",
+            "np.matmul(dy, np.linalg.pinv(W).T[:, d], out=dx[:, d])",
             "dx goes back by the inverse",
             "Linear.backward",
         ),
         Mutant(
             "dx forgets the batch",
-            "return dy @ W",
-            "return dy[:1] @ W + 0 * dy @ W",
+            "np.matmul(dy, W[:, d], out=dx[:, d])",
+            "np.copyto(dx[:, d], dy[:1] @ W[:, d])",
             "all images get the first one's dx",
             "Linear.backward",
         ),
@@ -648,4 +738,150 @@ BLOCKED = Subject(
     ),
 )
 
-FAST = (FAST_CONV2D, TILES, TOOM_COOK, FAST_MAX_POOL2D, FAST_LRN, FAST_LINEAR, BLOCKED, SPLIT)
+COLUMNS = Subject(
+    "fast.columns",
+    columns,
+    ((by_few_columns, check_conv2d),),
+    (
+        Mutant(
+            "dW of the last images only",
+            "add_columns_times(dY[p, outs], X, dW[g])",
+            "dW[g][...] = 0; add_columns_times(dY[p, outs], X, dW[g])",
+            "dW counts only the last images",
+            "Conv2d.backward",
+        ),
+        Mutant(
+            "X overwritten too early",
+            "add_columns_times(dY[p, outs], X, dW[g])",
+            "X[...] = dY[p, outs] @ W[g]; add_columns_times(dY[p, outs], X, dW[g])",
+            "dX takes X's place before dW is made of it",
+            "Conv2d.backward",
+        ),
+        Mutant(
+            "dW of all groups in one",
+            "X, dW[g])",
+            "X, dW[0])",
+            "all groups add to the first one's dW",
+            "Conv2d.backward",
+        ),
+        Mutant(
+            "dX by the first group's weights",
+            "np.matmul(dY[p, outs], W[g], out=X)",
+            "np.matmul(dY[p, outs], W[0], out=X)",
+            "every group goes back by the first one's weights",
+            "Conv2d.backward",
+        ),
+        Mutant(
+            "dx of the first group",
+            "dx[images, ins])",
+            "dx[images, : ins.stop - ins.start])",
+            "dx of every group lands on the first one's channels",
+            "Conv2d.backward",
+        ),
+        Mutant(
+            "dx for the wrong images",
+            "dx[images, ins])",
+            "dx[: len(x[images]), ins])",
+            "dx of every block lands on the first images",
+            "Conv2d.backward",
+        ),
+        Mutant(
+            "the first images' columns",
+            "X = self._columns(x[images, ins])",
+            "X = self._columns(x[: len(x[images]), ins])",
+            "every block's dW is made of the first images' columns",
+            "Conv2d.backward",
+        ),
+        Mutant(
+            "db averaged",
+            "self._bias_gradient(dY)",
+            "self._bias_gradient(dY) / N",
+            "db is averaged over the batch",
+            "Conv2d.backward",
+        ),
+    ),
+)
+
+SMALL = Subject(
+    "fast.small",
+    small,
+    ((with_small_products, check_conv2d),),
+    (
+        Mutant("= where += is meant", "total += ", "total[...] = ", "only the last rows count", "add_columns_times"),
+        Mutant("averaged", ".sum(axis=0)", ".mean(axis=0)", "the pieces' products are averaged", "add_columns_times"),
+        Mutant("the first piece only", ".sum(axis=0)", "[0]", "only the first piece's product counts", "add_columns_times"),
+        Mutant(
+            "the first rows of dY",
+            "_cut(dY[whole], rows)",
+            "_cut(dY[: len(dY[whole])], rows)",
+            "what is left over of X meets the first rows of dY",
+            "add_columns_times",
+        ),
+        Mutant(
+            "the rest forgotten",
+            " + ([(slice(whole, p), p - whole)] if whole < p else [])",
+            "",
+            "rows that fill no piece are left out",
+            "_pieces",
+        ),
+        Mutant(
+            "the rest from the beginning",
+            "(slice(whole, p), p - whole)",
+            "(slice(0, p - whole), p - whole)",
+            "instead of the rows that are left the first ones come again",
+            "_pieces",
+        ),
+    ),
+)
+
+FILTERS = Subject(
+    "fast.filters",
+    filters,
+    ((with_filters, check_tiles),),
+    (
+        Mutant(
+            "weights not looked at",
+            "not np.array_equal(last[0], weights)",
+            "last[0].shape != weights.shape",
+            "an update does not reach the filters",
+            "Kept.of",
+        ),
+        Mutant(
+            "one number looked at",
+            "not np.array_equal(last[0], weights)",
+            "last[0].flat[0] != weights.flat[0]",
+            "a change of other weights than the first is not seen",
+            "Kept.of",
+        ),
+        Mutant(
+            "weights not copied",
+            "weights.copy(), {}",
+            "weights, {}",
+            "the weights are compared with themselves",
+            "Kept.of",
+        ),
+        Mutant(
+            "filters left in the room",
+            "make().copy()",
+            "make()",
+            "what is kept lies where the next filters are made",
+            "Kept.of",
+        ),
+        Mutant(
+            "the old ones for new weights",
+            "made = last[1]",
+            "made = last[1] or self.__dict__.setdefault('first', last[1])",
+            "filters of the first weights serve again",
+            "Kept.of",
+        ),
+        Mutant(
+            "Uᵀ not turned",
+            "contiguous(taps.transpose(0, 2, 1)) if turned else taps",
+            "taps.reshape(len(taps), taps.shape[2], -1) if turned else taps",
+            "Uᵀ has the right shape and U's numbers in their order",
+            "transformed",
+        ),
+    ),
+)
+
+FAST = (FAST_CONV2D, TILES, TOOM_COOK, COLUMNS, SMALL, FILTERS, FAST_MAX_POOL2D, FAST_LRN, FAST_LINEAR, BLOCKED, SPLIT)

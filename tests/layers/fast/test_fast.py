@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from minialex import layers
 from minialex.layers import fast
-from minialex.layers.fast import lrn
+from minialex.layers.fast import lrn, small
+from minialex.layers.fast.filters import Kept
 from tests import checks
 from tests.checks.suite import Suite, same
 from tests.strategies import Case, MaxPoolCase, conv_cases, lrn_cases, pool_cases, sequential_cases, tiled_cases
@@ -31,6 +32,34 @@ class InParts(InTiles):
 
 
 class InTilesImageByImage(InTiles):
+    piece_bytes = 1
+
+
+class KeepingAll(InParts):
+    """Filters and V, as in a stretch that is run in pieces."""
+
+    piece_bytes = 1
+    keeps_values = True
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.kept = Kept()
+
+
+class ByFewColumns(fast.Conv2d):
+    """By columns, those of one image at a time."""
+
+    pays = 0.0
+    workspace_bytes = {"numpy": 1, "cupy": 1}  # noqa: RUF012
+
+
+class InHalves(fast.Linear):
+    """As where other devices' cores are idle."""
+
+    side_by_side = staticmethod(map)
+
+
+class PooledImageByImage(fast.MaxPool2d):
     piece_bytes = 1
 
 
@@ -61,12 +90,16 @@ TWINS: list[tuple[Suite, Any, Any]] = [
     (checks.CONV2D, InTiles, tiled_cases()),
     (checks.CONV2D, InTilesImageByImage, tiled_cases()),
     (checks.CONV2D, InParts, tiled_cases()),
+    (checks.CONV2D, KeepingAll, tiled_cases()),
+    (checks.CONV2D, ByFewColumns, None),
     (checks.MAX_POOL2D, fast.MaxPool2d, None),
+    (checks.MAX_POOL2D, PooledImageByImage, None),
     (checks.AVG_POOL2D, fast.AvgPool2d, None),
     (checks.LOCAL_RESPONSE_NORM, fast.LocalResponseNorm, None),
     (checks.LOCAL_RESPONSE_NORM, PixelByPixel, None),
     (checks.RELU, fast.ReLU, None),
     (checks.LINEAR, fast.Linear, None),
+    (checks.LINEAR, InHalves, None),
     (checks.DROPOUT, fast.Dropout, None),
     (checks.SEQUENTIAL, fast.Sequential, None),
     (checks.SEQUENTIAL, fast.Blocked, None),
@@ -89,12 +122,26 @@ def test_what_is_claimed_of_the_plain_layer_holds(suite: Suite, cls: Any, cases:
         (layers.Conv2d, fast.Conv2d, conv_cases()),
         (layers.Conv2d, InTiles, st.one_of(conv_cases(), tiled_cases())),
         (layers.Conv2d, InParts, tiled_cases()),
+        (layers.Conv2d, KeepingAll, tiled_cases()),
+        (layers.Conv2d, ByFewColumns, conv_cases()),
         (layers.MaxPool2d, fast.MaxPool2d, pool_cases(MaxPoolCase)),
+        (layers.MaxPool2d, PooledImageByImage, pool_cases(MaxPoolCase)),
         (layers.LocalResponseNorm, fast.LocalResponseNorm, lrn_cases()),
         (layers.Sequential, OneImageAtATime, sequential_cases()),
         (layers.Sequential, OneImageAPiece, sequential_cases()),
     ],
-    ids=["Conv2d", "Conv2d in tiles", "Conv2d in parts", "MaxPool2d", "LocalResponseNorm", "Blocked", "Split"],
+    ids=[
+        "Conv2d",
+        "Conv2d in tiles",
+        "Conv2d in parts",
+        "Conv2d that keeps all",
+        "Conv2d by few columns",
+        "MaxPool2d",
+        "MaxPool2d image by image",
+        "LocalResponseNorm",
+        "Blocked",
+        "Split",
+    ],
 )
 @given(data=st.data())
 def test_twins_agree(data: st.DataObject, plain: Any, quick: Any, cases: Any, dtype: Any) -> None:
@@ -138,6 +185,57 @@ def test_a_banded_product_is_the_whole_product(rows: int, P: int, C: int, n: int
         patch.setattr(lrn, "ROWS", rows)
         lrn.banded_product(S, B.T if T else B, *reach, out=out)
     same("S B", out, S @ (B.T if T else B), 1e-13)
+
+
+@given(p=st.integers(1, 40), q=st.integers(1, 6), o=st.integers(1, 5), most=st.integers(1, 200), seed=st.integers(0, 99))
+def test_small_products_are_the_whole_product(p: int, q: int, o: int, most: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    X, W, dY = rng.standard_normal((p, q)), rng.standard_normal((q, o)), rng.standard_normal((p, o))
+    out, total = np.full((p, o), np.nan), rng.standard_normal((o, q))
+    expected = total + dY.T @ X
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(small, "MULTIPLY_ADDS", most)
+        small.rows_times(X, W, out)
+        small.add_columns_times(dY, X, total)
+    same("X W", out, X @ W, 1e-13)
+    same("dYᵀ X", total, expected, 1e-12)
+
+
+def test_kept_filters_are_made_once_for_the_same_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forward and backward, block after block and batch after batch; a changed weight is seen."""
+    made: list[bool] = []
+    transformed = fast.conv.transformed
+    monkeypatch.setattr(
+        fast.conv, "transformed", lambda W, tiles, turned=False: made.append(turned) or transformed(W, tiles, turned)
+    )
+    net = OneImageAtATime(InTiles(2, 3, 3, std=0.5), fast.ReLU())
+    conv, x = net.layers[0], np.random.default_rng(0).standard_normal((3, 2, 9, 8))
+    for _ in range(2):
+        net.backward(net.forward(x))
+    assert made == [False, True]
+    conv.params["weight"][1, 0, 2, 1] += 1
+    y = net.forward(x)
+    assert made == [False, True, False]
+    plain = layers.Conv2d(2, 3, 3)
+    plain.params.update(conv.params)
+    same("y", y, np.maximum(plain.forward(x), 0), 1e-12)
+
+
+def test_v_is_made_once_where_it_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a training pass; after a test pass backward makes it."""
+    cuts: list[int] = []
+    cut = fast.tiles.Tiles.cut
+    monkeypatch.setattr(fast.tiles.Tiles, "cut", lambda self, x: cuts.append(len(x)) or cut(self, x))
+    conv = KeepingAll(2, 3, 3, std=0.5)
+    x = np.random.default_rng(0).standard_normal((2, 2, 7, 6))
+    y = conv.forward(x)
+    once = len(cuts)
+    conv.backward(np.ones_like(y))
+    conv.backward(np.ones_like(y))
+    assert len(cuts) == once
+    conv.forward(x, train=False)
+    conv.backward(np.ones_like(y))
+    assert len(cuts) == 3 * once
 
 
 @given(case=sequential_cases())
