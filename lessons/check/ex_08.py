@@ -26,9 +26,9 @@ def sgd_update(w: Array, dw: Array, v: Array, lr: float, momentum: float, weight
 
 
 def sgd_with(update: Function) -> Any:
-    """minialex's SGD, which asks a learner's function for each new weight and velocity."""
+    """minialex's SGD, which asks a learner's function for each new weight and velocity; with no flag that would forbid it."""
 
-    def in_place(w: Array, dw: Array, v: Array, lr: float, momentum: float, weight_decay: float) -> None:
+    def in_place(w: Array, dw: Array, v: Array, lr: float, momentum: float, weight_decay: float, unless: None) -> None:
         w[...], v[...] = update(w.copy(), dw.copy(), v.copy(), lr, momentum, weight_decay)
 
     module = run(optim, inspect.getsource(optim))
