@@ -90,6 +90,9 @@ def parser() -> Parser:
         "--layers", action="store_true", help="each layer alone instead, forward and backward, against PyTorch eager"
     )
     top.add_argument("--growth", action="store_true", help="batches of growing size instead, on one device and on two")
+    top.add_argument(
+        "--tf32", action="store_true", help="on GPUs: let products round their factors to TF32, ours and PyTorch's alike"
+    )
     out = top.add_argument_group("what stays")
     out.add_argument("--json", metavar="FILE", help="everything measured, as data")
     out.add_argument("--markdown", metavar="FILE", help="put the tables between their marks in this page, docs/performance.md")
@@ -101,9 +104,11 @@ def parser() -> Parser:
 def prepare(flags: argparse.Namespace) -> tuple[Found, Wanted]:
     """What is wanted, once it is known to be possible."""
     try:
-        parse_devices(flags.devices)
+        devices = parse_devices(flags.devices)
     except DeviceError as error:
         raise Refused(str(error)) from None
+    if flags.tf32 and not all(device.name.startswith("cuda") for device in devices):
+        raise Refused("--tf32 is for NVIDIA GPUs, and this measurement is on the CPU; leave it out")
     for name in ("json", "trace", "trace_picture"):
         file = getattr(flags, name)
         if file is not None and not Path(file).resolve().parent.is_dir():
@@ -123,6 +128,7 @@ def prepare(flags: argparse.Namespace) -> tuple[Found, Wanted]:
         TORCH if torch else (),
         compiled=not flags.quick,
         grouped=flags.peers == "all",
+        tf32=flags.tf32,
         formats=FORMATS[:1] if flags.quick else FORMATS,
         **({"turn": 0.05, "screen": 0.05} if flags.quick else {}),
     )

@@ -16,7 +16,7 @@ import pytest
 
 from minialex import layers
 from minialex.bench import bound, report
-from minialex.bench.contest import Entry, Found
+from minialex.bench.contest import Entry, Found, Wanted, beside
 from minialex.bench.peers import OURS, Peer, PeerFailed
 from minialex.bench.places import by_name, describe, places, plain_twin
 from minialex.bench.turns import Spread, in_turn
@@ -375,3 +375,15 @@ def test_without_pytorch_ours_is_measured_alone(monkeypatch: pytest.MonkeyPatch,
     said = capsys.readouterr()
     assert "PyTorch is not installed" in said.err
     assert "torch eager" not in said.out
+
+
+def test_pytorch_computes_where_we_do() -> None:
+    """On the first of our GPUs, with the same rounding; on the CPU it is not told anything."""
+    wanted = Wanted("small", "0,0", 4, 1, tf32=True)
+    assert beside({"devices": ["cuda:1", "cuda:2"]}, wanted) == {"device": "cuda:1", "tf32": True}
+    assert beside({"devices": ["cpu:0", "cpu:1"]}, wanted) == {}
+
+
+def test_tf32_is_for_gpus(capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench.main(["--net", "small", "--tf32"]) == 2
+    assert "--tf32 is for NVIDIA GPUs" in capsys.readouterr().err

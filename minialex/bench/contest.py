@@ -31,6 +31,7 @@ class Wanted:
     compiled: bool = True
     grouped: bool = False
     turn: float = 0.5  # seconds: as many steps make one turn as we make in that time, and the turn's figure is their mean
+    tf32: bool = False  # on GPUs, for ours and PyTorch's products alike
     screen: float = 3.0  # seconds for which each of PyTorch's settings is tried, at least a step, before the best take turns
 
 
@@ -61,11 +62,17 @@ class Found:
     alone: list[dict[str, Any]] = field(default_factory=list)
 
 
+def beside(built: Answer, wanted: Wanted) -> dict[str, Any]:
+    """Where PyTorch computes, and how: on the first GPU of ours, if ours is on GPUs, with TF32 if ours may use it."""
+    gpus = [name for name in built["devices"] if name.startswith("cuda")]
+    return {"device": gpus[0], "tf32": wanted.tf32} if gpus else {}
+
+
 def whole_steps(wanted: Wanted, found: Found, say: Say, trace: tuple[str | None, str | None] = (None, None)) -> None:
     """Steps and inference of ours and of PyTorch's best, in turn; where our step's time goes; the bound; memory."""
     with ExitStack() as running:
         ours = running.enter_context(Peer("minialex", OURS))
-        built = ours.ask("build", net=wanted.net, devices=wanted.devices, batch_size=wanted.batch_size)
+        built = ours.ask("build", net=wanted.net, devices=wanted.devices, batch_size=wanted.batch_size, tf32=wanted.tf32)
         found.ours = {key: value for key, value in built.items() if key != "spec"}
         say("minialex: two steps to warm up")
         count = _as_many(wanted.turn, ours.ask("steps", count=2)["seconds"][-1])
@@ -131,7 +138,7 @@ def _screen(wanted: Wanted, built: Answer, found: Found, running: ExitStack, say
             try:
                 shape = {key: built[key] for key in ("input_shape", "num_classes")}
                 how = {"compiled": kind == "compiled", "channels_last": layout == "channels-last"}
-                peer.ask("build", spec=spec, batch_size=wanted.batch_size, **shape, **how)
+                peer.ask("build", spec=spec, batch_size=wanted.batch_size, **shape, **how, **beside(built, wanted))
                 peer.ask("steps")
                 (first,) = peer.ask("steps")["seconds"]
                 more = _as_many(wanted.screen, first) - 1
@@ -180,12 +187,13 @@ def layers_alone(wanted: Wanted, found: Found, say: Say) -> None:
     """Each layer by itself, forward and backward: ours on its devices, its plain twin, PyTorch's with all threads, in turn."""
     with ExitStack() as running:
         ours = running.enter_context(Peer("minialex", OURS))
-        built = ours.ask("build", net=wanted.net, devices=wanted.devices, batch_size=wanted.batch_size)
+        built = ours.ask("build", net=wanted.net, devices=wanted.devices, batch_size=wanted.batch_size, tf32=wanted.tf32)
         peers = {}
         for layout in wanted.formats if wanted.torch else ():
             peers[layout] = running.enter_context(Peer(layout, wanted.torch))
             net = {key: built[key] for key in ("spec", "input_shape", "num_classes")}
-            peers[layout].ask("build", batch_size=1, channels_last=layout == "channels-last", **net)
+            how = {"channels_last": layout == "channels-last", **beside(built, wanted)}
+            peers[layout].ask("build", batch_size=1, **how, **net)
         for name, level in built["levels"].items():
             say(f"layer {name}")
             works = {"minialex": partial(_ask_once, ours, "layer", name=name)}

@@ -29,7 +29,8 @@ def head(found: Found) -> str:
     """What was measured, on what."""
     wanted = found.wanted
     return (
-        f"{wanted['net']}, batches of {wanted['batch_size']}, float32, --devices {wanted['devices']}\n{in_words(found.machine)}"
+        f"{wanted['net']}, batches of {wanted['batch_size']}, float32{', products in TF32' * wanted.get('tf32', False)}, "
+        f"--devices {wanted['devices']}\n{in_words(found.machine)}"
     )
 
 

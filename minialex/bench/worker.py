@@ -9,6 +9,7 @@ from minialex.bench import bound
 from minialex.bench.places import Place, by_name, describe, describe_layer, plain_twin
 from minialex.bench.serve import Answer, memory, serve
 from minialex.bench.workload import Workload
+from minialex.devices import allow_tf32
 from minialex.trace import write_trace
 
 
@@ -20,8 +21,10 @@ class Worker:
     load: Workload | None = None
     limit: Any = None
 
-    def build(self, net: str, devices: str, batch_size: int, blas_threads: int | None = None) -> Answer:
-        """Make the net. blas_threads: instead of the one for each virtual CPU device."""
+    def build(self, net: str, devices: str, batch_size: int, blas_threads: int | None = None, tf32: bool = False) -> Answer:
+        """Make the net. blas_threads: instead of the one for each virtual CPU device. tf32: allow it, on GPUs."""
+        if tf32:
+            allow_tf32()
         self.load = Workload(net, devices, batch_size)
         if blas_threads is not None:
             from threadpoolctl import threadpool_limits  # noqa: PLC0415
@@ -65,8 +68,14 @@ class Worker:
         return {"spans": len(spans)}
 
     def memory(self) -> Answer:
-        """Bytes: the process's peak, its size before the net was made; what crossed between devices in the last step."""
-        return memory() | {"before": self.before["now"], "crossed": self._net.net.ledger.bytes()}
+        """Bytes: the process's peak, its size before the net was made; what crossed between devices in the last step.
+
+        gpu_peak: on GPUs, what CuPy's pools have taken of their memory; they give nothing back.
+        """
+        gpus = {device.name: device for device in self._net.net.devices if device.name.startswith("cuda")}
+        taken = [device.submit(device.xp.get_default_memory_pool().total_bytes).result() for device in gpus.values()]
+        of_gpus = {"gpu_peak": sum(taken)} if taken else {}
+        return memory() | {"before": self.before["now"], "crossed": self._net.net.ledger.bytes()} | of_gpus
 
     @property
     def _net(self) -> Workload:
