@@ -1,7 +1,7 @@
 """Matrix products in pieces so small that BLAS computes them from where their numbers lie; larger ones it copies first.
 
 OpenBLAS does so up to about a million multiply-adds on CPUs with AVX-512. With a few dozen columns a factor costs nearly as
-much to copy as to multiply: an X of 75 columns times a W of 32 takes a quarter less time so, and dYᵀ X a third.
+much to copy as to multiply.
 """
 
 from __future__ import annotations
