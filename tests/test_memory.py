@@ -15,7 +15,7 @@ from minialex import devices
 from minialex.console import Refused
 from minialex.devices import parse_devices
 from minialex.layers import SoftmaxCrossEntropy
-from minialex.layers.fast import pool, workspace
+from minialex.layers.fast import max_pool, workspace
 from minialex.memory import free, free_memory, plan, refuse_if_too_large, walk
 from minialex.net import Net
 from minialex.nets import cifar10_net, small_towers
@@ -36,7 +36,7 @@ NETS: dict[str, tuple[Callable[[], Net], int]] = {
 
 def steps(net: Net, batch_size: int) -> int:
     """The most bytes that NumPy holds in three training steps, the net and one batch among them."""
-    pool._origins.cache_clear()  # what earlier work has left would serve here, and not be counted
+    max_pool._origins.cache_clear()  # what earlier work has left would serve here, and not be counted
     for device in net.devices:
         device.submit(workspace._of_thread.arrays.clear).result()
     rng = np.random.default_rng(0)

@@ -24,6 +24,7 @@ class Place(NamedTuple):
     ins: Shape
     outs: Shape
     reads_gradient: bool  # whether anybody reads dL/dx
+    tower: Layer  # to which it belongs
 
 
 def places(net: Net, batch_size: int) -> Iterator[Place]:
@@ -36,7 +37,7 @@ def places(net: Net, batch_size: int) -> Iterator[Place]:
                 for name, layer in leaves(tower):
                     full_name, _, _ = next(names)
                     after = layer.output_shape(shape)
-                    yield Place(name, full_name, device, layer, shape, after, layer.input_gradient)
+                    yield Place(name, full_name, device, layer, shape, after, layer.input_gradient, tower)
                     shape = after
         shapes = stage.output_shapes(shapes)
 

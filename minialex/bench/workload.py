@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from statistics import median
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -10,10 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minialex.arrays import Array, Shape
-from minialex.bench.places import Place, by_name, plain_twin
+from minialex.bench.places import Place, by_name, places, plain_twin
 from minialex.data.augment import Augmentation
 from minialex.devices import on_all, parse_devices
 from minialex.layers import Layer
+from minialex.layers.fast import Split
 from minialex.memory import plan, refuse_if_too_large
 from minialex.nets import NETS
 from minialex.optim import SGD
@@ -67,24 +69,34 @@ class Workload:
         return self._timed(lambda: self.net.forward(self.images))
 
     def layer(self, name: str, plain: bool = False, count: int = ROUNDS) -> list[float]:
-        """Forward and backward of one layer alone, all towers' at once, `count` times; seconds of each.
+        """Forward and backward of one layer alone, all towers' at once, `count` times in a row; the mean seconds of one.
 
         Two more rounds come first: the second still makes memory while it holds that of the first. plain: its plain twin.
         """
         level = by_name(self.net, self.batch_size)[name]
-        layers = [(plain_twin(place.layer) or place.layer) if plain else place.layer for place in level]
-        given = [(layer, *random_ends(place)) for layer, place in zip(layers, level, strict=True)]
+        devices = tuple(place.device for place in level)
+        given = tuple(self._pieces_of(place, (plain_twin(place.layer) if plain else None) or place.layer) for place in level)
 
-        def both(layer: Layer, x: Array, dy: Array) -> None:
-            layer.forward(x, True)
-            layer.backward(dy)
+        def rounds(count: int) -> None:
+            def one(layer: Layer, x: Array, dy: Array) -> None:
+                for _ in range(count):
+                    layer.forward(x, True)
+                    layer.backward(dy)
 
-        def all_at_once() -> None:
-            on_all(tuple(place.device for place in level), both, *zip(*given, strict=True))
+            on_all(devices, lambda device, pieces: device.side_by_side(one, *zip(*pieces, strict=True)), devices, given)
 
-        all_at_once()
-        all_at_once()
-        return [self._timed(all_at_once) for _ in range(count)]
+        rounds(2)
+        return [self._timed(lambda: rounds(count)) / count]
+
+    def _pieces_of(self, place: Place, layer: Layer) -> list[tuple[Layer, Array, Array]]:
+        """The layer with x and dy; where its tower takes the batch in pieces on all cores, in the same pieces."""
+        x, dy = random_ends(place)
+        if not isinstance(tower := place.tower, Split):
+            return [(layer, x, dy)]
+        ins = next(other.ins for other in places(self.net, self.batch_size) if other.tower is tower)
+        step = tower.images_at_once(ins, x.itemsize, place.device.xp.__name__)
+        pieces = [slice(n, n + step) for n in range(0, len(x), step)]
+        return [(single_twin(layer), x[piece], dy[piece]) for piece in pieces]
 
     def where(self, repeats: int) -> Where:
         """Where the time of a step goes: for each number the median of `repeats` traced steps."""
@@ -172,6 +184,13 @@ def random_bytes(input_shape: Shape, num_classes: int, batch_size: int, seed: in
     view = Augmentation(stored, (h, w), mean=np.full(stored, 127.5), scale=64.0)
     memory = rng.integers(0, 256, view.layout(batch_size).size, np.uint8)
     return view.shown(memory, batch_size, view.draw(seed, 1, batch_size)), rng.integers(0, num_classes, batch_size)
+
+
+def single_twin(layer: Layer) -> Layer:
+    """The same layer, with a memory of its own."""
+    twin = copy(layer)
+    twin.grads = {}
+    return twin
 
 
 def random_ends(place: Place) -> tuple[Array, Array]:

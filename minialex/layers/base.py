@@ -37,8 +37,8 @@ class Layer:
         """y, for a caller that will come by forward or remember again before backward: nothing need be kept for it."""
         return self.forward(x, train)
 
-    def remember(self, x: Array) -> None:
-        """Be ready for backward as after forward(x), for a caller that has y already."""
+    def remember(self, x: Array, y: Array | None = None) -> None:
+        """Be ready for backward as after forward(x), for a caller that has y already, or needs none."""
         self.forward(x)
 
     def output_shape(self, shape: Shape) -> Shape:

@@ -94,7 +94,7 @@ class Conv2d(Layer):
         self._keep_gradients(dW, self._bias_gradient(dY))
         return dx
 
-    def remember(self, x: Array) -> None:
+    def remember(self, x: Array, y: Array | None = None) -> None:
         self._saved = self._check_input(x)
 
     def _columns(self, x: Array) -> Array:

@@ -49,7 +49,7 @@ class Linear(Layer):
         self._add_bias(y)
         return y
 
-    def remember(self, x: Array) -> None:
+    def remember(self, x: Array, y: Array | None = None) -> None:
         self._saved = self._check_input(x)
 
     def backward(self, dy: Array) -> Array:

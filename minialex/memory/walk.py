@@ -100,8 +100,8 @@ def _rule(layer: Any, ins: Shape, outs: Shape, item: int, module: str = "numpy")
         case layers.Linear():
             turned = isinstance(layer, fast.Linear) and module == "numpy" and layer.out_features > ins[0]
             rule = _Rule(x=True, rooms={"turned": y if turned else 0})
-        case fast.MaxPool2d():
-            rule = _max_pool(layer, ins, outs, item)
+        case fast.MaxPool2d() | fast.AvgPool2d():
+            rule = _pool(layer, ins, outs, item)
         case layers.MaxPool2d():
             rule = _Rule(x=True, y=True, backward=2 * y)
         case fast.LocalResponseNorm():  # d and e; of some pixels two arrays on the way
@@ -130,17 +130,18 @@ def _spatial(layer: layers.SpatialResponseNorm, ins: Shape, item: int) -> _Rule:
     return _Rule(own=x, x=True, y=True, forward=square + rows, backward=square + rows + x)
 
 
-def _max_pool(layer: fast.MaxPool2d, ins: Shape, outs: Shape, item: int) -> _Rule:
-    """Of a few images: codes, where the windows and their winners are (int64; of the windows it is kept), the image padded."""
+def _pool(layer: fast.MaxPool2d | fast.AvgPool2d, ins: Shape, outs: Shape, item: int) -> _Rule:
+    """Of a few images: what is found down the columns; for maxima also codes, and where the windows and their winners are.
+
+    Those are int64, and of the windows they are kept.
+    """
     N, C, H, W = ins
-    top, bottom, left, right = layer._cover(ins)
     few = min(N, max(1, layer.piece_bytes // max(1, item * C * H * W)))
-    windows, padded = few * prod(outs[1:]), item * C * (top + H + bottom) * (left + W + right)
-    rooms = {"code": windows, "won": windows, "winners": 8 * windows, f"windows of {ins}": 8 * windows}
-    rooms["maxima"] = item * few * C * outs[2] * (left + W + right)
-    if any((top, bottom, left, right)):
-        rooms["padded"] = few * padded
-    return _Rule(x=True, y=True, backward=N * padded - item * prod(ins), rooms=rooms)
+    rooms, windows = {"columns of windows": item * few * C * outs[2] * W}, few * prod(outs[1:])
+    if isinstance(layer, fast.AvgPool2d):
+        return _Rule(x=True, backward=item * prod(outs), rooms=rooms)
+    rooms |= {"code": windows, "won": windows, "winners": 8 * windows, f"windows of {ins}": 8 * windows}
+    return _Rule(x=True, y=True, rooms=rooms)
 
 
 def _by_kernels(layer: Any, x: int, outs: Shape) -> _Rule | None:
@@ -169,8 +170,9 @@ def _convolution(layer: layers.Conv2d, ins: Shape, outs: Shape, item: int, modul
     weights = item * kH * kW * C // layer.groups * O
     if module != "numpy":
         return _Rule(x=True, forward=weights, backward=2 * weights, rooms={"columns": few * one})
-    if isinstance(layer, fast.Conv2d):
-        return _Rule(x=True, forward=2 * weights, backward=3 * weights + images, rooms={"columns": few * one, "padded": images})
+    if isinstance(layer, fast.Conv2d):  # a row of columns has a 1 more
+        rooms = {"columns": few * (one + oH * oW * item), "padded": images}
+        return _Rule(x=True, forward=2 * weights, backward=3 * weights + images, rooms=rooms)
     # the columns and their product; in backward two blocks' columns, for the last ones go when the next are there
     forward, backward = few * one + item * few * oH * oW * O, 2 * few * one
     return _Rule(x=True, forward=forward + images + weights, backward=backward + 2 * images + 3 * weights)

@@ -7,10 +7,34 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
-from minialex.layers.fast import blocked, columns, conv, filters, linear, lrn, pool, small, split, tiles, toom_cook
+from minialex.layers.fast import (
+    avg_pool,
+    biased,
+    blocked,
+    columns,
+    conv,
+    filters,
+    linear,
+    lrn,
+    max_pool,
+    runs,
+    sides,
+    small,
+    split,
+    tiles,
+    toom_cook,
+)
 from minialex.layers.fast.cheapest import cheapest
 from minialex.layers.fast.tiles import Tiles
-from tests.checks import check_conv2d, check_linear, check_local_response_norm, check_max_pool2d, check_sequential
+from tests.checks import (
+    check_avg_pool2d,
+    check_conv2d,
+    check_linear,
+    check_local_response_norm,
+    check_max_pool2d,
+    check_relu,
+    check_sequential,
+)
 from tests.mutants.engine import Mutant, Subject, run
 from tests.strategies import tiled_cases
 
@@ -43,23 +67,36 @@ def with_matrices(fresh: ModuleType) -> Any:
 
 
 def small_products(fresh: ModuleType) -> Any:
-    """LocalResponseNorm, three pixels at a time, in products of two pixels and of blocks of two channels."""
-    fresh.__dict__.update(BLOCK=2, ROWS=2)
+    """LocalResponseNorm, seven pixels at a time, in products of three pixels and of blocks of two channels."""
+    fresh.__dict__.update(BLOCK=2, ROWS=3)
     return type(
         "SmallProducts",
         (fresh.LocalResponseNorm,),
-        {"_pieces": lambda self, X: [slice(p, p + 3) for p in range(0, len(X), 3)]},
+        {"_pieces": lambda self, X, N: [slice(p, p + 7) for p in range(0, len(X), 7)]},
     )
 
 
-def by_ones_and_twos(fresh: ModuleType) -> Any:
-    """MaxPool2d, one or two images at a time, as their width has it."""
+def by_ones_and_twos(kind: Any) -> Any:
+    """This pooling layer, with one or two images at a time, as their width has it."""
 
-    def pieces(self: Any, x: Any) -> list[slice]:
-        step = 1 + x.shape[3] % 2
-        return [slice(n, min(n + step, len(x))) for n in range(0, len(x), step)]
+    def pieces(self: Any, x: Any) -> Any:
+        self.piece_bytes = (1 + x.shape[3] % 2) * x[:1].nbytes
+        return super(few, self)._pieces(x)
 
-    return type("ByOnesAndTwos", (fresh.MaxPool2d,), {"_pieces": pieces})
+    few = type("ByOnesAndTwos", (kind,), {"_pieces": pieces})
+    return few
+
+
+def avg_by_sides(fresh: ModuleType) -> Any:
+    """AvgPool2d, with these sides."""
+    return by_ones_and_twos(type("AvgBySides", (fresh.BySides, avg_pool.AvgPool2d), {}))
+
+
+def with_runs(fresh: ModuleType) -> Any:
+    """Conv2d by columns, which are copied by these runs."""
+    module = run(columns, inspect.getsource(columns))
+    module.__dict__["copy_runs"] = fresh.copy_runs
+    return by_few_columns(module)
 
 
 def in_halves(fresh: ModuleType) -> Any:
@@ -217,8 +254,8 @@ FAST_CONV2D = Subject(
         ),
         Mutant(
             "db averaged",
-            "db[outs] += self._bias_gradient(dY.reshape(-1, dY.shape[2]))",
-            "db[outs] += self._bias_gradient(dY.reshape(-1, dY.shape[2])) / len(x)",
+            "db[outs] += tiles.add_adjoint(dM)",
+            "db[outs] += tiles.add_adjoint(dM) / len(x)",
             "db is averaged over the batch",
             "Conv2d.backward",
         ),
@@ -253,17 +290,24 @@ TILES = Subject(
     (
         Mutant(
             "overlaps overwritten",
-            "v : v + columns, : part.shape[4]] += part",
-            "v : v + columns, : part.shape[4]] = part",
+            "np.add(place, part, out=place)",
+            "np.copyto(place, part)",
             "where tiles overlap the last one wins: = where += is meant",
             "Tiles.cut_adjoint",
         ),
         Mutant(
             "overlaps kept from before",
-            "cells[...] = 0",
+            "cells[:, rows:] = cells[:, :, :, columns:] = 0",
             "pass",
-            "the tiles are added to whatever was there",
+            "what the first parts of the tiles do not cover is whatever was there",
             "Tiles.cut_adjoint",
+        ),
+        Mutant(
+            "db of one place more",
+            "np.sum([ones @ dM[:, place] for place in",
+            "np.sum([ones @ dM[:, place] for place in (0,) +",
+            "db hears of a place at which b was not added",
+            "Tiles.add_adjoint",
         ),
         Mutant(
             "overlaps forgotten",
@@ -405,28 +449,21 @@ TOOM_COOK = Subject(
 
 FAST_MAX_POOL2D = Subject(
     "fast.MaxPool2d",
-    pool,
-    ((by_ones_and_twos, check_max_pool2d),),
+    max_pool,
+    ((lambda fresh: by_ones_and_twos(fresh.MaxPool2d), check_max_pool2d),),
     (
         Mutant(
             "ties given to the last",
-            "np.uint8(len(others) + 1 - k)",
+            "np.uint8(len(places) - k)",
             "np.uint8(k + 2)",
             "of the pixels that tie the last gets the gradient",
             "MaxPool2d._codes",
         ),
         Mutant(
             "= where windows overlap",
-            "np.add.at(dpadded[n].reshape(-1), winners.reshape(-1), dy[n].transpose(0, 2, 3, 1).reshape(-1))",
-            "dpadded[n].reshape(-1)[winners.reshape(-1)] = dy[n].transpose(0, 2, 3, 1).reshape(-1)",
+            "np.add.at(dx[n].reshape(-1), winners.reshape(-1), dy[n].transpose(0, 2, 3, 1).reshape(-1))",
+            "dx[n].reshape(-1)[winners.reshape(-1)] = dy[n].transpose(0, 2, 3, 1).reshape(-1)",
             "a pixel that wins twice keeps one gradient",
-            "MaxPool2d.backward",
-        ),
-        Mutant(
-            "padding takes the gradient",
-            " and np.min(y, initial=np.inf) > -np.inf",
-            "",
-            "the padding is -infinity and ties with pixels of -infinity",
             "MaxPool2d.backward",
         ),
         Mutant(
@@ -438,44 +475,44 @@ FAST_MAX_POOL2D = Subject(
         ),
         Mutant(
             "the first images' codes for all",
-            "self._codes(x[n], y[n])",
-            "self._codes(x[: len(x[n])], y[n])",
+            "self._codes(images, y[n])",
+            "self._codes(x[: len(images)].transpose(0, 2, 3, 1), y[n])",
             "the winners of every piece are looked for in the first images",
             "MaxPool2d.backward",
         ),
         Mutant(
             "the first images' dy for all",
             "dy[n].transpose",
-            "dy[: len(x[n])].transpose",
+            "dy[: len(images)].transpose",
             "every piece gets the first images' gradients",
             "MaxPool2d.backward",
         ),
         Mutant(
             "codes from the last batch",
-            "np.maximum(code, won, out=code)",
-            "np.maximum(code, code, out=code)",
+            "np.maximum(code[:, i, j], won[:, i, j], out",
+            "np.maximum(code[:, i, j], code[:, i, j], out",
             "nobody but the last place of a window is given a code",
             "MaxPool2d._codes",
         ),
         Mutant(
             "height and width of the stride exchanged",
-            "(sH, sW) = shape, padded, stride",
-            "(sW, sH) = shape, padded, stride",
+            "(sH, sW), (top, left) = shape, pixels, stride",
+            "(sW, sH), (top, left) = shape, pixels, stride",
             "the stride's height and width are exchanged",
             "_origins",
         ),
-        Mutant("stride forgotten", "i * sH) * pW", "i) * pW", "the stride is forgotten along the rows", "_origins"),
+        Mutant("stride forgotten", "i * sH - top) * W", "i - top) * W", "the stride is forgotten along the rows", "_origins"),
         Mutant(
-            "padded width forgotten",
-            "(u * pW + v) * C",
+            "width forgotten",
+            "(u * W + v) * C",
             "(u * kW + v) * C",
             "the winner's row is counted in kernels, not in pixels",
             "_offsets_by_code",
         ),
         Mutant(
             "channels forgotten",
-            "(u * pW + v) * C",
-            "(u * pW + v)",
+            "(u * W + v) * C",
+            "(u * W + v)",
             "the winner's place is counted in numbers, not in pixels",
             "_offsets_by_code",
         ),
@@ -486,7 +523,165 @@ FAST_MAX_POOL2D = Subject(
             "the winner's row is counted from the wrong end of the window",
             "_offsets_by_code",
         ),
-        Mutant("batch forgotten", "((n * pH + i * sH)", "((0 * n + i * sH)", "all images write into the first", "_origins"),
+        Mutant("batch forgotten", "((n * H + i * sH", "((0 * n + i * sH", "all images write into the first", "_origins"),
+        Mutant(
+            "the padding forgotten",
+            "(self.padding[0], self.padding[2]))\n            winners",
+            "(0, 0))\n            winners",
+            "windows begin at the image's first pixel",
+            "MaxPool2d.backward",
+        ),
+    ),
+)
+
+SIDES = Subject(
+    "fast.sides",
+    sides,
+    ((avg_by_sides, check_avg_pool2d),),
+    (
+        Mutant(
+            "begin with the second",
+            "first = max(0, -(begin",
+            "first = max(1, -(begin",
+            "the first window is left out",
+            "Side.reach",
+        ),
+        Mutant("one window too few", "// self.stride + 1)", "// self.stride)", "the last window is left out", "Side.reach"),
+        Mutant(
+            "padding forgotten",
+            "begin = place - self.before",
+            "begin = place",
+            "windows begin at the first pixel",
+            "Side.reach",
+        ),
+        Mutant(
+            "the pixels of other windows",
+            "begin += first * self.stride",
+            "begin += first",
+            "where a window has no pixel the next one's is taken from a wrong place",
+            "Side.reach",
+        ),
+        Mutant(
+            "overhang counted",
+            "min(begin + self.kernel, pixels)",
+            "(begin + self.kernel)",
+            "padding behind counts",
+            "Side.counts",
+        ),
+        Mutant("padding counted", "max(begin, 0)", "begin", "padding in front counts", "Side.counts"),
+        Mutant("the first two only", "whole[2:]", "whole[3:]", "of the third place nobody hears", "Side.along"),
+        Mutant(
+            "incomplete places left out",
+            "if windows.shape != out.shape",
+            "if False",
+            "a place that some windows lack is left out for all",
+            "Side.along",
+        ),
+        Mutant(
+            "= where += is meant",
+            "pixels += windows",
+            "pixels[...] = windows",
+            "a pixel hears of its last window only",
+            "Side.spread",
+        ),
+        Mutant(
+            "gaps left as they are",
+            "dx[self._cut(slice(seen, None))] = 0",
+            "pass",
+            "where no window is there is no 0",
+            "Side.spread",
+        ),
+        Mutant(
+            "both sides alike",
+            "Side(2, kW, sW, left)",
+            "Side(2, kH, sW, left)",
+            "the kernel is taken to be square",
+            "BySides.sides",
+        ),
+        Mutant(
+            "the first images for all",
+            "x[n : n + step]",
+            "x[: len(x[n : n + step])]",
+            "every piece is the first",
+            "BySides._pieces",
+        ),
+    ),
+)
+
+FAST_AVG_POOL2D = Subject(
+    "fast.AvgPool2d",
+    avg_pool,
+    ((lambda fresh: by_ones_and_twos(fresh.AvgPool2d), check_avg_pool2d),),
+    (
+        Mutant(
+            "not divided",
+            "share = dy.transpose(0, 2, 3, 1) /",
+            "share = dy.transpose(0, 2, 3, 1) + 0 *",
+            "dy is not shared",
+            "AvgPool2d.backward",
+        ),
+        Mutant(
+            "the first images' dy for all",
+            "along.spread(share[n], columns)",
+            "along.spread(share[: len(images)], columns)",
+            "every piece gets the first images' gradients",
+            "AvgPool2d.backward",
+        ),
+        Mutant(
+            "divided once more",
+            "down.spread(columns, images)",
+            "down.spread(columns / len(images), images)",
+            "gradients are averaged over the piece",
+            "AvgPool2d.backward",
+        ),
+        Mutant(
+            "by the kernel's size",
+            "np.outer(down, along)",
+            "np.outer([sides[0].kernel] * len(down), along)",
+            "all windows count as whole",
+            "_counts",
+        ),
+        Mutant(
+            "rows for columns",
+            "np.outer(down, along)",
+            "np.outer(down, along[::-1])",
+            "the pixels of a window are counted from the wrong end",
+            "_counts",
+        ),
+    ),
+)
+
+RUNS = Subject(
+    "fast.runs",
+    runs,
+    ((with_runs, check_conv2d),),
+    (
+        Mutant(
+            "half a run",
+            "source.shape[-2] * source.shape[-1]))",
+            "source.shape[-1]))",
+            "of every run only the first part is moved",
+            "copy_runs",
+        ),
+    ),
+)
+
+FAST_RELU = Subject(
+    "fast.ReLU",
+    biased,
+    ((lambda fresh: fresh.ReLU, check_relu),),
+    (
+        Mutant(
+            "x for y",
+            "np.maximum(x, _black(x.shape[1:], x.dtype))",
+            "np.maximum(x, _black(x.shape[1:], x.dtype) - 1)",
+            "what is above -1 passes",
+            "ReLU.forward",
+        ),
+        Mutant(
+            "the kink given to both", "(y > 0).astype", "(y >= 0).astype", "the gradient passes where y = 0", "ReLU.backward"
+        ),
+        Mutant("not masked", "dx *= dy", "dx = dx * 0 + dy", "the gradient passes everywhere", "ReLU.backward"),
     ),
 )
 
@@ -518,8 +713,8 @@ FAST_LRN = Subject(
         ),
         Mutant(
             "window not turned round",
-            "._band(X).T",
-            "._band(X)",
+            "X.dtype).T",
+            "X.dtype)",
             "for even n the windows that channel i lies in reach further down than up",
             "LocalResponseNorm.backward",
         ),
@@ -560,8 +755,8 @@ FAST_LRN = Subject(
         ),
         Mutant(
             "a window of one less",
-            "LocalResponseNorm(self.size)",
-            "LocalResponseNorm(max(1, self.size - 1))",
+            "_band(self.size,",
+            "_band(self.size - 1,",
             "the window is one channel short",
             "LocalResponseNorm.backward",
         ),
@@ -695,8 +890,8 @@ BLOCKED = Subject(
         ),
         Mutant(
             "the first block's input for all",
-            "part = x[block]",
-            "part = x[: block.stop - block.start]",
+            "self._again(x[block]",
+            "self._again(x[: block.stop - block.start]",
             "every block is the first one",
             "Blocked.backward",
         ),
@@ -709,15 +904,15 @@ BLOCKED = Subject(
         ),
         Mutant(
             "nothing remembered",
-            "layer.remember(part)",
+            "layer.remember(x, kept[place])",
             "pass",
             "layers with weights still remember the last block of the forward pass",
-            "Blocked.backward",
+            "Blocked._again",
         ),
         Mutant(
             "outputs of the wrong block",
-            "part = kept[place][block]",
-            "part = kept[place][: block.stop - block.start]",
+            "{place: outputs[block]",
+            "{place: outputs[: block.stop - block.start]",
             "every block has the first one's outputs",
             "Blocked.backward",
         ),
@@ -745,29 +940,29 @@ COLUMNS = Subject(
     (
         Mutant(
             "dW of the last images only",
-            "add_columns_times(dY[p, outs], X, dW[g])",
-            "dW[g][...] = 0; add_columns_times(dY[p, outs], X, dW[g])",
+            "add_columns_times(dY[:, outs], X, dWb[g])",
+            "dWb[g][...] = 0; add_columns_times(dY[:, outs], X, dWb[g])",
             "dW counts only the last images",
             "Conv2d.backward",
         ),
         Mutant(
             "X overwritten too early",
-            "add_columns_times(dY[p, outs], X, dW[g])",
-            "X[...] = dY[p, outs] @ W[g]; add_columns_times(dY[p, outs], X, dW[g])",
+            "add_columns_times(dY[:, outs], X, dWb[g])",
+            "X[:, :-1] = dY[:, outs] @ W[g]; add_columns_times(dY[:, outs], X, dWb[g])",
             "dX takes X's place before dW is made of it",
             "Conv2d.backward",
         ),
         Mutant(
             "dW of all groups in one",
-            "X, dW[g])",
-            "X, dW[0])",
+            "X, dWb[g])",
+            "X, dWb[0])",
             "all groups add to the first one's dW",
             "Conv2d.backward",
         ),
         Mutant(
             "dX by the first group's weights",
-            "np.matmul(dY[p, outs], W[g], out=X)",
-            "np.matmul(dY[p, outs], W[0], out=X)",
+            "np.matmul(dY[:, outs], W[g], out",
+            "np.matmul(dY[:, outs], W[0], out",
             "every group goes back by the first one's weights",
             "Conv2d.backward",
         ),
@@ -787,16 +982,33 @@ COLUMNS = Subject(
         ),
         Mutant(
             "the first images' columns",
-            "X = self._columns(x[images, ins])",
-            "X = self._columns(x[: len(x[images]), ins])",
+            "X = self._columns_and_ones(x[images, ins])",
+            "X = self._columns_and_ones(x[: len(x[images]), ins])",
             "every block's dW is made of the first images' columns",
             "Conv2d.backward",
         ),
         Mutant(
             "db averaged",
-            "self._bias_gradient(dY)",
-            "self._bias_gradient(dY) / N",
+            "np.concatenate([each[:, -1] for each in dWb])",
+            "np.concatenate([each[:, -1] for each in dWb]) / N",
             "db is averaged over the batch",
+            "Conv2d.backward",
+        ),
+        Mutant(
+            "dY of the first images",
+            "pad_channels_last(dy[images]",
+            "pad_channels_last(dy[: len(x[images])]",
+            "every block has the first images' dy",
+            "Conv2d.backward",
+        ),
+        Mutant(
+            "no ones", "X[..., row] = 1", "X[..., row] = 0", "the bias is the weight of nothing", "Conv2d._columns_and_ones"
+        ),
+        Mutant(
+            "one dW behind",
+            "each[:, :-1] for each in dWb",
+            "each[:, 1:] for each in dWb",
+            "dW begins with its second number and ends with db",
             "Conv2d.backward",
         ),
     ),
@@ -884,4 +1096,20 @@ FILTERS = Subject(
     ),
 )
 
-FAST = (FAST_CONV2D, TILES, TOOM_COOK, COLUMNS, SMALL, FILTERS, FAST_MAX_POOL2D, FAST_LRN, FAST_LINEAR, BLOCKED, SPLIT)
+FAST = (
+    FAST_CONV2D,
+    TILES,
+    TOOM_COOK,
+    COLUMNS,
+    RUNS,
+    SMALL,
+    FILTERS,
+    FAST_RELU,
+    FAST_MAX_POOL2D,
+    FAST_AVG_POOL2D,
+    SIDES,
+    FAST_LRN,
+    FAST_LINEAR,
+    BLOCKED,
+    SPLIT,
+)

@@ -58,6 +58,17 @@ class Biased(Layer):
             self.joint.y = y if self.joint.closed and cuda.fits(y) else None
         return y
 
+    @property
+    def _rectifies(self) -> bool:
+        """Whether this layer's output is to be rectified at once, for the ReLU behind it."""
+        return self.joint is not None and self.joint.closed
+
+    def _pass_on(self, y: Array) -> Array:
+        """y itself, of which the ReLU learns that it is rectified, if it was to be."""
+        if self.joint is not None:
+            self.joint.y = y if self._rectifies else None
+        return y
+
     def _add_bias(self, Y: Array) -> None:
         if not cuda.fits(Y):
             super()._add_bias(Y)  # type: ignore[misc]  # the plain layer's
@@ -75,7 +86,11 @@ class Biased(Layer):
 
 
 class ReLU(activation.ReLU):
-    """The plain ReLU, as above on a GPU. On a CPU NumPy compares two arrays three times as fast as an array and a number."""
+    """The plain ReLU, as above on a GPU.
+
+    On a CPU NumPy compares two arrays three times as fast as an array and a number; and a product with truth values waits while
+    they are made numbers, some thousand at a time, so that all are sooner made numbers first.
+    """
 
     joint: Joint | None = None
 
@@ -83,17 +98,21 @@ class ReLU(activation.ReLU):
         if self.joint is not None and self.joint.y is x:
             self._saved, self.joint.y = x, None
             return x
-        if type(x) is not np.ndarray or x.ndim != 4:
+        if type(x) is not np.ndarray or x.ndim < 2:
             return super().forward(x, train)
         self._check_input(x)
-        self._saved = y = np.maximum(x, _black_image(x.shape[1:], x.dtype))
+        self._saved = y = np.maximum(x, _black(x.shape[1:], x.dtype))
         return y
 
     def backward(self, dy: Array) -> Array:
         y = self._recall()
+        self._check_upstream(dy, y.shape)
+        if type(y) is np.ndarray:
+            dx = (y > 0).astype(dy.dtype)
+            dx *= dy
+            return dx
         if not cuda.fits(y) or dy.dtype != y.dtype:
             return super().backward(dy)
-        self._check_upstream(dy, y.shape)
         dY, db = cuda.relu_backward(_channels_last(dy), _channels_last(y))
         if self.joint is not None:
             self.joint.dY, self.joint.db = dY, db
@@ -101,12 +120,11 @@ class ReLU(activation.ReLU):
 
 
 @lru_cache(maxsize=16)
-def _black_image(shape: Shape, dtype: Any) -> Array:
-    """Zeros (1, C, H, W) in channels-last memory, for all to read."""
-    C, H, W = shape
-    zeros = np.zeros((1, H, W, C), dtype)
+def _black(shape: Shape, dtype: Any) -> Array:
+    """Zeros of this shape, those of images (C, H, W) in channels-last memory, for all to read."""
+    zeros = np.zeros((*shape[1:], shape[0]) if len(shape) == 3 else shape, dtype)
     zeros.flags.writeable = False
-    return zeros.transpose(0, 3, 1, 2)
+    return zeros.transpose(2, 0, 1) if len(shape) == 3 else zeros
 
 
 def _channels_last(x: Array) -> Array:

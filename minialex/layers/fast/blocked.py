@@ -26,10 +26,12 @@ from minialex.layers.fast.sequential import Sequential
 class Blocked(Sequential):
     """Sequential(...) for layers that treat each image alone and draw nothing; the same function, block by block.
 
-    block_bytes: how large the largest array that passes between two layers may be for one block.
+    block_bytes: how large the largest array that passes between two layers may be for one block. Fewer blocks are sooner done,
+    larger ones take memory for all that their layers keep; in a test that is nothing, and they are `in_tests` times as large.
     """
 
     block_bytes: dict[str, int] = {"numpy": 7 << 19, "cupy": 1 << 62}  # noqa: RUF012
+    in_tests = 2
     _kept: tuple[object, Whole] | None = None
 
     def __init__(self, *layers: Layer, **named: Layer) -> None:
@@ -40,17 +42,18 @@ class Blocked(Sequential):
 
     def forward(self, x: Array, train: bool = True) -> Array:
         self._check_input(x)
-        blocks, last = self._blocks(x), len(self.layers) - 1
+        blocks, last = self._blocks(x, 1 if train else self.in_tests), len(self.layers) - 1
         if len(blocks) == 1:
             self._saved = x, train, None
             return super().forward(x, train)
         self._saved, kept = None, self._room(x) if train else Whole(len(x))
-        for block in blocks:
-            part = x[block]
-            for place, layer in enumerate(self.layers):
-                part = layer.apply(part, train)
-                if (layer.params and train) or place == last:
-                    kept.put(place, block, part)
+        with self._joined():
+            for block in blocks:
+                part = x[block]
+                for place, layer in enumerate(self.layers):
+                    part = layer.apply(part, train)
+                    if (layer.params and train) or place == last:
+                        kept.put(place, block, part)
         self._saved = x, train, kept
         return kept.pop(last)
 
@@ -60,24 +63,30 @@ class Blocked(Sequential):
         if kept is None:
             return super().backward(dy)
         whole, totals = Whole(len(x)), [dict[str, Array]() for _ in self.leaves()]
-        for block in self._blocks(x):
-            part = x[block]
-            for place, layer in enumerate(self.layers):
-                if layer.params and (place in kept or place == len(self.layers) - 1):
-                    layer.remember(part)
-                    part = kept[place][block] if place in kept else part
-                else:
-                    part = layer.forward(part, train)
-            gradient = dy[block]
-            for layer in reversed(self.layers):
-                gradient = layer.backward(gradient)
-            whole.put("dx", block, gradient)
-            for total, (_, leaf) in zip(totals, self.leaves(), strict=True):
-                for key, value in leaf.grads.items():
-                    total[key] = total[key] + value if key in total else value
+        with self._joined():
+            for block in self._blocks(x):
+                self._again(x[block], train, {place: outputs[block] for place, outputs in kept.items()})
+                gradient = dy[block]
+                for layer in reversed(self.layers):
+                    gradient = layer.backward(gradient)
+                whole.put("dx", block, gradient)
+                for total, (_, leaf) in zip(totals, self.leaves(), strict=True):
+                    for key, value in leaf.grads.items():
+                        total[key] = total[key] + value if key in total else value
         for total, (_, leaf) in zip(totals, self.leaves(), strict=True):
             leaf.grads.update(total)
         return whole["dx"]
+
+    def _again(self, x: Array, train: bool, kept: dict[int | str, Array]) -> None:
+        """Forward once more, as far as it was not kept."""
+        for place, layer in enumerate(self.layers):
+            if place in kept:
+                layer.remember(x, kept[place])
+                x = kept[place]
+            elif layer.params and place == len(self.layers) - 1:
+                layer.remember(x)
+            else:
+                x = layer.forward(x, train)
 
     def _room(self, x: Array) -> Whole:
         """Where the outputs are kept: the same memory, batch after batch, but for the last output, which is the caller's."""
@@ -86,13 +95,13 @@ class Blocked(Sequential):
             self._kept = kind, Whole(len(x))
         return self._kept[1]
 
-    def _blocks(self, x: Array) -> list[slice]:
+    def _blocks(self, x: Array, times: int = 1) -> list[slice]:
         shape: Shape = (1, *x.shape[1:])
         largest = prod(shape)
         for layer in self.layers:
             shape = layer.output_shape(shape)
             largest = max(largest, prod(shape))
-        step = max(1, self.block_bytes[array_module(x).__name__] // (largest * x.dtype.itemsize))
+        step = max(1, times * self.block_bytes[array_module(x).__name__] // (largest * x.dtype.itemsize))
         return [slice(n, min(n + step, len(x))) for n in range(0, len(x), step)]
 
 

@@ -60,13 +60,17 @@ class Conv2d(columns.Conv2d):
             U = self._filters(W, outs, parts[0])
             for images, tiles in product(self._pieces(x, parts), parts):
                 A, _, B = tiles.matrices(x.dtype)
+                black = zeros(x, (len(A), U.shape[2]))
                 V = times(B, tiles.cut(x[images, ins]), "V" if values is None else None)
                 if values is not None:
                     values.append(V)
                 M = products(V, U, tiles, "M")
                 tiles.add(b[outs], M)
-                tiles.lay(times(A, M, "tiles"), y[images, :, :, outs])
-        return y.transpose(0, 3, 1, 2)
+                Y = times(A, M, "tiles")
+                if self._rectifies:
+                    np.maximum(Y, black, out=Y)
+                tiles.lay(Y, y[images, :, :, outs])
+        return self._pass_on(y.transpose(0, 3, 1, 2))
 
     def backward(self, dy: Array) -> Array:
         saved = self._recall()
@@ -85,8 +89,8 @@ class Conv2d(columns.Conv2d):
             for images, tiles in product(self._pieces(x, parts), parts):
                 A, _, B = tiles.matrices(x.dtype)
                 dY = tiles.lay_adjoint(dy[images, outs].transpose(0, 2, 3, 1))
-                db[outs] += self._bias_gradient(dY.reshape(-1, dY.shape[2]))
                 dM = times(A.T, dY, "M")
+                db[outs] += tiles.add_adjoint(dM)
                 V = times(B, tiles.cut(x[images, ins]), "V") if values is None else next(kept)
                 add_products(V, dM, tiles, dU, first=tiles is parts[0] and images.start == 0)
                 if self.input_gradient:
@@ -96,6 +100,11 @@ class Conv2d(columns.Conv2d):
         for key, gradient in (("weight", dW), ("bias", db)):
             self.grads[key] = gradient.astype(self.params[key].dtype, copy=False)
         return dx
+
+    def remember(self, x: Array, y: Array | None = None) -> None:
+        super().remember(x, y)
+        if y is not None and self._tiles(x):
+            self._pass_on(y)
 
     def tiles(self, shape: Shape) -> tuple[Tiles, ...]:
         """The tiles for images of this shape that take the fewest multiplications, part by part, if that pays."""

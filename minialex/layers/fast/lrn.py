@@ -12,7 +12,8 @@ is the product with Bᵀ, in which before and behind change places. What is kept
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -48,8 +49,8 @@ class LocalResponseNorm(lrn.LocalResponseNorm):
         X = pad_channels_last(x, (0, 0, 0, 0)).reshape(-1, C // self.groups)
         Y = np.empty_like(X)
         d, e = (np.empty_like(X if train else X[:0]) for _ in range(2))
-        B = self._alpha * LocalResponseNorm(self.size)._band(X)
-        for p in self._pieces(X):
+        B = self._alpha * _band(self.size, X.shape[1], X.dtype)
+        for p in self._pieces(X, N):
             x_p, y_p = X[p], Y[p]
             d_p, e_p = (d[p], e[p]) if train else (room(X, x_p.shape, "d"), y_p)
             squares = np.multiply(x_p, x_p, out=room(X, x_p.shape, "one"))
@@ -76,8 +77,8 @@ class LocalResponseNorm(lrn.LocalResponseNorm):
         N, C, H, W = shape
         dY = pad_channels_last(dy, (0, 0, 0, 0)).reshape(X.shape)
         dX = np.empty_like(X)
-        B = 2 * self._alpha * self.beta * LocalResponseNorm(self.size)._band(X).T
-        for p in self._pieces(X):
+        B = 2 * self._alpha * self.beta * _band(self.size, X.shape[1], X.dtype).T
+        for p in self._pieces(X, N):
             t = np.multiply(dY[p], Y[p], out=room(X, X[p].shape, "one"))
             t /= d[p]
             neighbours = banded_product(t, B, self.size - 1 - self.size // 2, self.size // 2, out=room(X, t.shape, "two"))
@@ -92,11 +93,19 @@ class LocalResponseNorm(lrn.LocalResponseNorm):
         self._saved = Denominators(x, d)
         return y
 
-    def _pieces(self, X: Array) -> list[slice]:
-        """The pixels, some at a time: what is computed on the way then fits a core's cache."""
-        step = max(1, self.piece_bytes // (X.shape[1] * X.itemsize))
-        step = step // ROWS * ROWS or step
+    def _pieces(self, X: Array, N: int) -> list[slice]:
+        """The pixels of some of N images at a time, so that what is computed on the way fits a cache; parts of large ones."""
+        step, image = max(1, self.piece_bytes // (X.shape[1] * X.itemsize)), len(X) // max(1, N)
+        step = step // image * image or step
         return [slice(p, p + step) for p in range(0, len(X), step)]
+
+
+@lru_cache(maxsize=16)
+def _band(size: int, C: int, dtype: Any) -> Array:
+    """B (C, C) of the plain layer, for all to read."""
+    B = lrn.LocalResponseNorm(size)._band(np.empty((1, C), dtype))
+    B.flags.writeable = False
+    return B
 
 
 def banded_product(S: Array, B: Array, before: int, behind: int, out: Array) -> Array:
@@ -107,12 +116,13 @@ def banded_product(S: Array, B: Array, before: int, behind: int, out: Array) -> 
     (P, C), w = S.shape, BLOCK
     if C % w or 2 * w > C or max(before, behind) > w:
         return np.matmul(S, B, out=out)
-    whole = P // ROWS * ROWS
+    rows = _rows(P)
+    whole = P // rows * rows
     if 0 < whole < P:
         banded_product(S[:whole], B, before, behind, out=out[:whole])
         banded_product(S[whole:], B, before, behind, out=out[whole:])
         return out
-    S, outs = S.reshape(-1, min(P, ROWS), C), out.reshape(-1, min(P, ROWS), C)
+    S, outs = S.reshape(-1, rows, C), out.reshape(-1, rows, C)
     np.matmul(S[:, :, : w + behind], B[: w + behind, :w], out=outs[:, :, :w])
     np.matmul(S[:, :, -w - before :], B[-w - before :, -w:], out=outs[:, :, -w:])
     if 2 * w < C:
@@ -122,6 +132,12 @@ def banded_product(S: Array, B: Array, before: int, behind: int, out: Array) -> 
         seen = np.lib.stride_tricks.as_strided(S[:, :, w - before :], shape, strides, subok=True)
         np.matmul(seen, B[w - before : 2 * w + behind, w : 2 * w], out=inner)
     return out
+
+
+def _rows(P: int) -> int:
+    """At most ROWS, and not under half of them if that lets P be cut into equal parts."""
+    parts = -(-P // ROWS)
+    return next((P // n for n in range(max(1, parts), 2 * parts) if P % n == 0), ROWS)
 
 
 def _power(d: Array, beta: float, out: Array) -> Array:

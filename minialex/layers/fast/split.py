@@ -37,7 +37,7 @@ class Split(Sequential):
     times their input and more, until backward; in nets that are small enough for this stretch it is sooner fetched than made.
     """
 
-    piece_bytes: dict[str, int] = {"numpy": 4 << 20, "cupy": 1 << 62}  # noqa: RUF012
+    piece_bytes: dict[str, int] = {"numpy": 8 << 20, "cupy": 1 << 62}  # noqa: RUF012
     side_by_side: Callable[..., Any] = staticmethod(map)
     keeps_values = True
 
@@ -80,15 +80,19 @@ class Split(Sequential):
     def _all(self, work: Callable[..., T], copies: list[Sequential], pieces: list[slice]) -> list[T]:
         return list(self.side_by_side(work, copies, pieces))
 
-    def _pieces(self, x: Array) -> list[slice]:
-        if self.generators():
-            return [slice(0, len(x))]  # what is drawn depends on the order
-        shape: Shape = (1, *x.shape[1:])
+    def images_at_once(self, shape: Shape, itemsize: int, module: str = "numpy") -> int:
+        """How many images of this shape (N, C, H, W) a piece has."""
+        shape = (1, *shape[1:])
         largest = prod(shape)
         for layer in self.layers:
             shape = layer.output_shape(shape)
             largest = max(largest, prod(shape))
-        step = max(1, self.piece_bytes[array_module(x).__name__] // (largest * x.dtype.itemsize))
+        return max(1, self.piece_bytes[module] // (largest * itemsize))
+
+    def _pieces(self, x: Array) -> list[slice]:
+        if self.generators():
+            return [slice(0, len(x))]  # what is drawn depends on the order
+        step = self.images_at_once(x.shape, x.itemsize, array_module(x).__name__)
         return [slice(n, min(n + step, len(x))) for n in range(0, len(x), step)]
 
 

@@ -66,6 +66,11 @@ class Tiles:
         for place in everywhere(self.m, self.taps):
             M[:, place] += b
 
+    def add_adjoint(self, dM: Array) -> Array:
+        """db (O,) from dM (p, n n, O): what stands where b was added."""
+        ones = np.ones(len(dM), dM.dtype)
+        return np.sum([ones @ dM[:, place] for place in everywhere(self.m, self.taps)], axis=0)
+
     def cut(self, x: Array) -> Array:
         """x (N, C, H, W) -> its tiles (p, n n, s² C), in the room for tiles."""
         cells = self._cells(x)
@@ -81,11 +86,12 @@ class Tiles:
         N, (rows, columns), (mH, mW) = len(dx), self.grid, self.m
         down, right = -(-self.width[0] // mH), -(-self.width[1] // mW)
         cells = room(dtiles, (N, rows + down - 1, mH, columns + right - 1, mW, dtiles.shape[2]), "cells")
-        cells[...] = 0
+        cells[:, rows:] = cells[:, :, :, columns:] = 0
         dtiles = dtiles.reshape(N, rows, columns, *self.width, -1).transpose(0, 1, 3, 2, 4, 5)
         for u, v in np.ndindex(down, right):
             part = dtiles[:, :, u * mH : (u + 1) * mH, :, v * mW : (v + 1) * mW]
-            cells[:, u : u + rows, : part.shape[2], v : v + columns, : part.shape[4]] += part
+            place = cells[:, u : u + rows, : part.shape[2], v : v + columns, : part.shape[4]]
+            np.copyto(place, part) if (u, v) == (0, 0) else np.add(place, part, out=place)
         seen, first = dx[self._seen], self.begin == (0, 0)
         if first and seen.shape != dx.shape:
             dx[...] = 0  # what other parts see, and rows and columns that no kernel reaches

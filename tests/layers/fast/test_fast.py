@@ -16,7 +16,7 @@ from minialex.layers.fast import lrn, small
 from minialex.layers.fast.filters import Kept
 from tests import checks
 from tests.checks.suite import Suite, same
-from tests.strategies import Case, MaxPoolCase, conv_cases, lrn_cases, pool_cases, sequential_cases, tiled_cases
+from tests.strategies import AvgPoolCase, Case, MaxPoolCase, conv_cases, lrn_cases, pool_cases, sequential_cases, tiled_cases
 
 
 class InTiles(fast.Conv2d):
@@ -63,6 +63,10 @@ class PooledImageByImage(fast.MaxPool2d):
     piece_bytes = 1
 
 
+class AveragedImageByImage(fast.AvgPool2d):
+    piece_bytes = 1
+
+
 class PixelByPixel(fast.LocalResponseNorm):
     piece_bytes = 1
 
@@ -95,6 +99,7 @@ TWINS: list[tuple[Suite, Any, Any]] = [
     (checks.MAX_POOL2D, fast.MaxPool2d, None),
     (checks.MAX_POOL2D, PooledImageByImage, None),
     (checks.AVG_POOL2D, fast.AvgPool2d, None),
+    (checks.AVG_POOL2D, AveragedImageByImage, None),
     (checks.LOCAL_RESPONSE_NORM, fast.LocalResponseNorm, None),
     (checks.LOCAL_RESPONSE_NORM, PixelByPixel, None),
     (checks.RELU, fast.ReLU, None),
@@ -126,6 +131,7 @@ def test_what_is_claimed_of_the_plain_layer_holds(suite: Suite, cls: Any, cases:
         (layers.Conv2d, ByFewColumns, conv_cases()),
         (layers.MaxPool2d, fast.MaxPool2d, pool_cases(MaxPoolCase)),
         (layers.MaxPool2d, PooledImageByImage, pool_cases(MaxPoolCase)),
+        (layers.AvgPool2d, AveragedImageByImage, pool_cases(AvgPoolCase)),
         (layers.LocalResponseNorm, fast.LocalResponseNorm, lrn_cases()),
         (layers.Sequential, OneImageAtATime, sequential_cases()),
         (layers.Sequential, OneImageAPiece, sequential_cases()),
@@ -138,6 +144,7 @@ def test_what_is_claimed_of_the_plain_layer_holds(suite: Suite, cls: Any, cases:
         "Conv2d by few columns",
         "MaxPool2d",
         "MaxPool2d image by image",
+        "AvgPool2d image by image",
         "LocalResponseNorm",
         "Blocked",
         "Split",
@@ -288,3 +295,57 @@ def test_blocked_computes_no_convolution_twice(monkeypatch: pytest.MonkeyPatch) 
     assert len(calls) == 3
     net.backward(np.ones_like(y))
     assert len(calls) == 3
+
+
+@given(dtype=st.sampled_from([np.float32, np.float64]), ceil_mode=st.booleans(), padding=st.integers(0, 1))
+def test_a_window_of_nan_passes_its_gradient_to_nobody(dtype: Any, ceil_mode: bool, padding: int) -> None:
+    """As in the plain layer; all others pass theirs."""
+    x = np.random.default_rng(0).standard_normal((2, 3, 6, 5)).astype(dtype)
+    x[0, 1, 2, 3] = x[1, 2, -1, -1] = np.nan
+    plain, quick = (cls(3, 2, padding, ceil_mode) for cls in (layers.MaxPool2d, PooledImageByImage))
+    y = plain.forward(x)
+    np.testing.assert_array_equal(quick.forward(x), y)
+    dy = np.random.default_rng(1).standard_normal(y.shape).astype(dtype)
+    same("dx", quick.backward(dy), plain.backward(dy))
+
+
+@pytest.mark.parametrize("stretch", [fast.Sequential, OneImageAtATime, OneImageAPiece])
+@pytest.mark.parametrize("train", [True, False])
+def test_a_convolution_in_tiles_rectifies_for_the_relu_behind_it(stretch: Any, train: bool) -> None:
+    """Both share one array then, backward is the plain one, and alone each is itself."""
+    rng = np.random.default_rng(0)
+    exact: dict[str, Any] = {"std": 0.5, "dtype": np.float64, "rng": rng}
+    given = [InTiles(3, 4, 3, padding=1, **exact), fast.ReLU(), InParts(4, 5, (2, 3), **exact), fast.ReLU(), fast.MaxPool2d(2)]
+    net = stretch(*given)
+    convolutions = layers.Conv2d(3, 4, 3, padding=1, dtype=np.float64), layers.Conv2d(4, 5, (2, 3), dtype=np.float64)
+    plain = layers.Sequential(convolutions[0], layers.ReLU(), convolutions[1], layers.ReLU(), layers.MaxPool2d(2))
+    for (_, twin), (_, layer) in zip(plain.leaves(), net.leaves(), strict=True):
+        twin.params.update(layer.params)
+    x = rng.standard_normal((3, 3, 7, 8))
+    y = plain.forward(x, train)
+    dy = rng.standard_normal(y.shape)
+    same("y", net.forward(x, train), y, 1e-12)
+    same("dx", net.backward(dy), plain.backward(dy), 1e-12)
+    for key, gradient in plain.grads.items():
+        same(f"d{key}", net.grads[key], gradient, 1e-12)
+    assert all(joint.y is None and not joint.closed for joint in net.joints), "the joint holds memory"
+    alone = given[0].forward(x)
+    assert np.min(alone) < 0, "alone the convolution rectifies nothing"
+    net.joints[0].closed = True
+    rectified = given[0].forward(x)
+    assert given[1].forward(rectified) is rectified, "the ReLU goes through what is rectified already"
+    net.joints[0].closed = False
+    np.testing.assert_array_equal(rectified, np.maximum(alone, 0))
+
+
+def test_blocks_are_larger_in_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where layers keep nothing."""
+    seen: list[int] = []
+    apply = layers.Conv2d.apply
+    monkeypatch.setattr(layers.Conv2d, "apply", lambda self, x, train=True: seen.append(len(x)) or apply(self, x, train))
+    net = fast.Blocked(layers.Conv2d(1, 1, 1))
+    net.block_bytes = {"numpy": 2 * 36 * 4}
+    x = np.ones((8, 1, 6, 6), np.float32)
+    net.forward(x, train=True)
+    net.forward(x, train=False)
+    assert seen == [2] * 4 + [4] * 2
