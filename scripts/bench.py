@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from minialex.bench.contest import Found, Wanted, growth, layers_alone, whole_steps
+from minialex.bench.contest import Found, Wanted, growth, growth_places, layers_alone, whole_steps
 from minialex.bench.machine import machine
 from minialex.bench.peers import PeerFailed
 from minialex.bench.report import head, sections, update_markdown
@@ -139,7 +139,8 @@ def measure(flags: argparse.Namespace, wanted: Wanted, found: Found) -> None:
     """What was asked for."""
     if flags.growth:
         sizes = [size for size in SIZES if size <= 2] if flags.quick else SIZES
-        growth(wanted, found, sizes, cores(), say)
+        names = [device.name for device in parse_devices(flags.devices)]
+        growth(wanted, found, sizes, growth_places(names, cores()), say)
     if flags.layers:
         layers_alone(wanted, found, say)
     if not (flags.growth or flags.layers):

@@ -16,7 +16,7 @@ import pytest
 
 from minialex import layers
 from minialex.bench import bound, report
-from minialex.bench.contest import Entry, Found, Wanted, beside
+from minialex.bench.contest import Entry, Found, Wanted, beside, growth_places
 from minialex.bench.peers import OURS, Peer, PeerFailed
 from minialex.bench.places import by_name, describe, places, plain_twin
 from minialex.bench.turns import Spread, in_turn
@@ -25,6 +25,7 @@ from minialex.bench.workload import Workload
 from minialex.console import Refused
 from minialex.devices import parse_devices
 from minialex.devices.cuda import CudaDevice
+from minialex.layers import fast
 from minialex.net import Net
 from minialex.nets import NETS, alexnet_grouped, cifar10_net, small_towers
 from minialex.shown import Shown
@@ -308,6 +309,29 @@ def test_growth_tells_what_an_image_costs() -> None:
     ]
     last = report.sections(found_by(growth=growth))["growth"].splitlines()[-1].split()
     assert last == ["4", "2.0", "4.0", "2.00", "120.0", "MB", "5.00"]
+
+
+def test_a_layer_alone_is_taken_in_its_towers_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each piece with a layer of its own; where no tower is split, in one."""
+    monkeypatch.setattr(fast.Split, "piece_bytes", {"numpy": 4 * 32 * 32 * 32 * 2})
+    load = Workload("cifar10", "cpu", 5)
+    for name, level in by_name(load.net, 5).items():
+        (place,) = level
+        pieces = load._pieces_of(place, place.layer)
+        assert [len(x) for _, x, _ in pieces] == [2, 2, 1], name
+        assert len({id(layer) for layer, _, _ in pieces}) == 3
+        assert all(min(load.layer(name, plain)) > 0 for plain in (False, True))
+    load = Workload("small", "cpu,cpu", 5)
+    assert all(len(load._pieces_of(place, place.layer)) == 1 for level in by_name(load.net, 5).values() for place in level)
+
+
+def test_growth_on_gpus_measures_gpus() -> None:
+    assert growth_places(["cuda:0", "cuda:0"], 8) == {"one device": {"devices": "cuda:0"}}
+    assert growth_places(["cuda:0", "cuda:1"], 8)["two devices"] == {"devices": "cuda:0,cuda:1"}
+    assert [*growth_places(["cpu:0", "cpu:1"], 2)] == ["one device", "one, 2 BLAS threads", "two devices"]
+    cell = {"seconds": [1.0], "memory": {"peak": 7 * 10**9, "gpu_peak": 3 * 10**9}}
+    table = report.sections(found_by(growth=[{"batch_size": 4, "places": {"one device": cell}}]))
+    assert table["growth"].splitlines()[-1].split() == ["4", "4.0", "1.00", "3,000.0", "MB"]
 
 
 def test_layers_alone_are_held_against_the_better_setting() -> None:

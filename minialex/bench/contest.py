@@ -158,23 +158,27 @@ def _screen(wanted: Wanted, built: Answer, found: Found, running: ExitStack, say
             yield best
 
 
-def growth(wanted: Wanted, found: Found, sizes: Sequence[int], threads: int, say: Say) -> None:
-    """Batches of growing size, on one device, on one with all BLAS threads, and on two: each in a fresh process.
+def growth_places(names: Sequence[str], threads: int) -> dict[str, dict[str, Any]]:
+    """One of these devices, and all if there are several; of CPU devices there are always two, and one with all threads."""
+    if names[0].startswith("cpu"):
+        return {
+            "one device": {"devices": "cpu"},
+            f"one, {threads} BLAS threads": {"devices": "cpu", "blas_threads": threads},
+            "two devices": {"devices": "cpu,cpu"},
+        }
+    several = {"two devices": {"devices": ",".join(names)}} if len(set(names)) > 1 else {}
+    return {"one device": {"devices": names[0]}} | several
 
-    So that the peak memory is that batch's own.
-    """
-    places: dict[str, dict[str, Any]] = {
-        "one device": {"devices": "cpu"},
-        f"one, {threads} BLAS threads": {"devices": "cpu", "blas_threads": threads},
-        "two devices": {"devices": "cpu,cpu"},
-    }
+
+def growth(wanted: Wanted, found: Found, sizes: Sequence[int], places: dict[str, dict[str, Any]], say: Say) -> None:
+    """Batches of growing size, in each of these places and a fresh process, so that the peak memory is that batch's own."""
     for batch_size in sizes:
         say(f"batch {batch_size}")
         row: dict[str, Any] = {"batch_size": batch_size, "places": {}}
         for name, place in places.items():
             with Peer(name, OURS) as peer:
                 try:
-                    peer.ask("build", net=wanted.net, batch_size=batch_size, **place)
+                    peer.ask("build", net=wanted.net, batch_size=batch_size, tf32=wanted.tf32, **place)
                     peer.ask("steps")
                     seconds = peer.ask("steps", count=wanted.repeats)["seconds"]
                     row["places"][name] = {"seconds": seconds, "memory": peer.ask("memory")}

@@ -87,7 +87,8 @@ def growth(found: Found) -> Iterator[str]:
         line = f"{N:<8}" + "".join(f"{rates[name]:>24,.1f}" if name in rates else f"{'failed':>24}" for name in names)
         if names[0] in rates and names[-1] in rates:
             line += f"{rates[names[-1]] / rates[names[0]]:>12.2f}"
-            peak = cells[names[-1]]["memory"]["peak"]
+            memory = cells[names[-1]]["memory"]
+            peak = memory.get("gpu_peak") or memory["peak"]
             if peak is not None:
                 line += f"{megabytes(peak):>12}"
                 line += f"{(peak - before[1]) / (N - before[0]) / 1e6:>10.2f}" if before and before[0] < N else ""

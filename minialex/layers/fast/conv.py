@@ -8,8 +8,8 @@ With tiles X (p, n n, c), cut from the images, and filters W (r r, c, o), summed
 
     V[p] = (B ⊗ B) X[p]      U = (G ⊗ G) W      M[:, t] = V[:, t] U[t] for each place t      Y[p] = (A ⊗ A) M[p]
 
-and y is put together from Y (p, m m, o). Every step is linear in X and in W and is a matrix product, so backward is the same
-chain with each matrix transposed, in the opposite order:
+and y is put together from Y (p, m m, o), rectified already where a ReLU comes next. Every step is linear in X and in W and is a
+matrix product, so backward is the same chain with each matrix transposed, in the opposite order:
 
     dM[p] = (A ⊗ A)ᵀ dY[p]      dU[t] = V[:, t]ᵀ dM[:, t]      dW = (G ⊗ G)ᵀ dU
                                 dV[:, t] = dM[:, t] U[t]ᵀ      dX[p] = (B ⊗ B)ᵀ dV[p]
@@ -60,7 +60,6 @@ class Conv2d(columns.Conv2d):
             U = self._filters(W, outs, parts[0])
             for images, tiles in product(self._pieces(x, parts), parts):
                 A, _, B = tiles.matrices(x.dtype)
-                black = zeros(x, (len(A), U.shape[2]))
                 V = times(B, tiles.cut(x[images, ins]), "V" if values is None else None)
                 if values is not None:
                     values.append(V)
@@ -68,7 +67,7 @@ class Conv2d(columns.Conv2d):
                 tiles.add(b[outs], M)
                 Y = times(A, M, "tiles")
                 if self._rectifies:
-                    np.maximum(Y, black, out=Y)
+                    np.maximum(Y, zeros(Y, Y.shape[1:]), out=Y)
                 tiles.lay(Y, y[images, :, :, outs])
         return self._pass_on(y.transpose(0, 3, 1, 2))
 
