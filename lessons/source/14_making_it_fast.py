@@ -244,7 +244,7 @@ plt.show()
 # How much small blocks gain depends on your caches, and on who else is using them. What is certain: they are hardly
 # ever worse, and the memory for the columns does not grow with the batch. (Very small blocks can be slower where the
 # products become too small: a 13 × 13 map has only 169 rows.) This layer gives the columns 6 MB; its fast twin in
-# `minialex.layers.fast` gives them little more than one, a core's own cache.
+# `minialex.layers.fast` gives them less than half of that.
 #
 # minialex goes one step further. From conv1 to pool2 each picture goes its own way, so a few pictures are taken
 # *through all layers of that stretch* before the next few begin (`minialex.layers.fast.Blocked`). ReLU and

@@ -39,9 +39,10 @@ def by_layer(found: Found) -> Iterator[str]:
     levels, bound, where = found.ours["levels"], found.bound, found.where
     yield f"{'where a step goes':<18}{'forward':>11}{'backward':>12}  {'rate forward, backward':<28}{'share of the bound':>20}"
     for name, (forward, backward) in where["layers"].items():
-        least = bound["layers"][name]
-        shares = [_share(b, t) for b, t in zip(least, (forward, backward), strict=True)]
-        rates = _rates(levels[name], (forward, backward))
+        least = bound["layers"][name]  # ten times as fast as that is a layer whose work the one before has done
+        own = tuple(t if 10 * t > b else 0.0 for b, t in zip(least, (forward, backward), strict=True))
+        shares = [_share(b, t) for b, t in zip(least, own, strict=True)]
+        rates = _rates(levels[name], own)
         yield f"{name:<18}{_ms(forward)}{_ms(backward, 12)}  {rates:<28}{shares[0]:>12}{shares[1]:>8}"
     for title, (forward, backward) in where["crossings"].items():
         yield f"{title:<18}{_ms(forward)}{_ms(backward, 12)}"
@@ -159,7 +160,7 @@ def _ratios(found: Found, what: str) -> Iterator[str]:
     yield line + (f", {min(eager) / mine.median:.2f} times as fast as eager" if eager else "")
 
 
-def _rates(level: dict[str, Any], seconds: tuple[float, float]) -> str:
+def _rates(level: dict[str, Any], seconds: tuple[float, ...]) -> str:
     multiply_adds, moved = level["multiply_adds"], level["moved"]
     unit, work = ("GFLOP/s", [2 * n for n in multiply_adds]) if multiply_adds[0] else ("GB/s", moved)
     cells = [f"{amount / time / 1e9:,.1f}" if time > 5e-5 else "-" for amount, time in zip(work, seconds, strict=True)]

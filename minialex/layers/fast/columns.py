@@ -28,7 +28,7 @@ from minialex.layers.im2col import pad_channels_last, windows
 class Conv2d(Biased, conv.Conv2d):
     """The plain Conv2d, as above."""
 
-    workspace_bytes: dict[str, int] = {"numpy": 5 << 19, "cupy": 1 << 30}  # noqa: RUF012  a core's own cache, or so
+    workspace_bytes: dict[str, int] = {"numpy": 5 << 19, "cupy": 1 << 30}  # noqa: RUF012  near a core's own cache
 
     def forward(self, x: Array, train: bool = True) -> Array:
         self._check_input(x)
