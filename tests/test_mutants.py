@@ -36,9 +36,10 @@ def test_every_backward_pass_has_mutants() -> None:
     names = [subject.name for subject in SUBJECTS]
     stages = {name for name, kind in vars(towers).items() if isinstance(kind, type) and issubclass(kind, towers.Stage)}
     wanted = ({*layers.__all__, "SGD"} | stages) - {"Layer", "im2col", "Stage"}
-    plain_on_cpus = {"AvgPool2d", "Dropout", "ReLU", "Sequential"}  # on GPUs: layers/fast/test_kernel_mutants.py
+    plain_on_cpus = {"Dropout", "Sequential"}  # on GPUs: layers/fast/test_kernel_mutants.py
     plain_on_cpus |= {"SpatialResponseNorm"}  # plain everywhere
-    wanted |= {f"fast.{name}" for name in {*fast.__all__, "tiles", "toom_cook", "columns", "small", "filters"} - plain_on_cpus}
+    steps = {"tiles", "toom_cook", "columns", "runs", "small", "filters", "sides"}
+    wanted |= {f"fast.{name}" for name in {*fast.__all__, *steps} - plain_on_cpus}
     assert set(names) == wanted
     assert len(names) == len(wanted)
 

@@ -620,6 +620,7 @@ FAST_AVG_POOL2D = Subject(
             "dy is not shared",
             "AvgPool2d.backward",
         ),
+        Mutant("the mean not divided", "y /= _counts", "y += 0 * _counts", "sums are taken for means", "AvgPool2d.forward"),
         Mutant(
             "the first images' dy for all",
             "along.spread(share[n], columns)",
@@ -660,7 +661,28 @@ RUNS = Subject(
             "half a run",
             "source.shape[-2] * source.shape[-1]))",
             "source.shape[-1]))",
-            "of every run only the first part is moved",
+            "only the first part moves",
+            "copy_runs",
+        ),
+        Mutant(
+            "the first image only", "_by(run, target)[...]", "_by(run, target)[:1]", "other images keep what was", "copy_runs"
+        ),
+        Mutant(
+            "the first row only", "_by(run, target)[...]", "_by(run, target)[:, :1]", "other rows keep what was", "copy_runs"
+        ),
+        Mutant("mirrored", "= _by(run, source)", "= _by(run, source)[:, :, ::-1]", "the positions are mirrored", "copy_runs"),
+        Mutant(
+            "kernel upside down",
+            "= _by(run, source)",
+            "= _by(run, source)[..., ::-1]",
+            "the kernel's rows change places",
+            "copy_runs",
+        ),
+        Mutant(
+            "one image for all",
+            "= _by(run, source)",
+            "= _by(run, source)[:, :1, :1]",
+            "all positions see the first",
             "copy_runs",
         ),
     ),
@@ -672,16 +694,19 @@ FAST_RELU = Subject(
     ((lambda fresh: fresh.ReLU, check_relu),),
     (
         Mutant(
-            "x for y",
-            "np.maximum(x, _black(x.shape[1:], x.dtype))",
-            "np.maximum(x, _black(x.shape[1:], x.dtype) - 1)",
+            "below 0",
+            "_black(x.shape[1:], x.dtype))",
+            "_black(x.shape[1:], x.dtype) - 1)",
             "what is above -1 passes",
             "ReLU.forward",
         ),
+        Mutant("absolute", "np.maximum(x,", "np.maximum(-x,", "what is below 0 passes, upside down", "ReLU.forward"),
         Mutant(
             "the kink given to both", "(y > 0).astype", "(y >= 0).astype", "the gradient passes where y = 0", "ReLU.backward"
         ),
+        Mutant("masked by dy", "(y > 0).astype", "(dy > 0).astype", "the gradient's own sign decides", "ReLU.backward"),
         Mutant("not masked", "dx *= dy", "dx = dx * 0 + dy", "the gradient passes everywhere", "ReLU.backward"),
+        Mutant("times y", "dx *= dy", "dx *= dy * y", "the derivative of y²/2", "ReLU.backward"),
     ),
 )
 

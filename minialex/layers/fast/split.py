@@ -6,8 +6,9 @@ and the gradients are the copy's own. Then the pieces need nothing from each oth
 
     y[B] = f_B(x[B])        dx[B] = f_B'(dy[B])        dW = dW_0 + dW_1 + ...        in the order of the pieces
 
-The order and the sizes do not depend on how many cores there are: neither does one bit of the result. A piece is small enough
-for its arrays to stay in a core's cache on their way from layer to layer. Whoever owns the cores sets `side_by_side`.
+The order and the sizes do not depend on how many cores there are: neither does one bit of the result. Smaller pieces are work
+for more cores, and nearer to their caches; but each has calls, filters and gradients of its own. Whoever owns the cores sets
+`side_by_side`.
 """
 
 from __future__ import annotations
