@@ -55,8 +55,15 @@ def plain_twin(layer: Layer) -> Layer | None:
     plain = next(kind for kind in type(layer).__mro__ if not kind.__module__.startswith(fast.__name__))
     if plain is type(layer):
         return None
+    twin = single_twin(layer)
+    twin.__class__ = plain
+    return twin
+
+
+def single_twin(layer: Layer) -> Layer:
+    """The same layer with the same parameters, and with gradients of its own."""
     twin = copy(layer)
-    twin.__class__, twin.grads = plain, {}
+    twin.grads = {}
     return twin
 
 

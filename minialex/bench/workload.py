@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import copy
 from statistics import median
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minialex.arrays import Array, Shape
-from minialex.bench.places import Place, by_name, places, plain_twin
+from minialex.bench.places import Place, by_name, places, plain_twin, single_twin
 from minialex.data.augment import Augmentation
 from minialex.devices import Device, on_all, parse_devices
 from minialex.layers import Layer
@@ -190,13 +189,6 @@ def random_bytes(input_shape: Shape, num_classes: int, batch_size: int, seed: in
     view = Augmentation(stored, (h, w), mean=np.full(stored, 127.5), scale=64.0)
     memory = rng.integers(0, 256, view.layout(batch_size).size, np.uint8)
     return view.shown(memory, batch_size, view.draw(seed, 1, batch_size)), rng.integers(0, num_classes, batch_size)
-
-
-def single_twin(layer: Layer) -> Layer:
-    """The same layer, with a memory of its own."""
-    twin = copy(layer)
-    twin.grads = {}
-    return twin
 
 
 def random_ends(place: Place) -> tuple[Array, Array]:

@@ -8,7 +8,7 @@ In training a Dropout behind a full layer's ReLU takes part. With m the mask, an
     forward     y = m max(0, Y + b)                  by the full layer, with m drawn by the Dropout, as ever
     backward    dY = dy [y > 0] = m dy [Y + b > 0]   by the ReLU again; the Dropout, which comes first, leaves dy as it is
 
-On a CPU there is less to be joined: a convolution in tiles rectifies them while they are in the cache (conv.py).
+On a CPU there is less to be joined: a convolution in tiles rectifies its outputs while they are in the cache (conv.py).
 
 They remain two layers, or three. A `Joint` between them says what one has done for the others. It holds only while Sequential,
 which has made it, runs them one after the other: called alone, each does its own work and no more.
