@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from minialex.bench.contest import Found, Wanted, growth, growth_places, layers_alone, whole_steps
+from minialex.bench.contest import Found, Wanted, growth, growth_places, layers_alone, loading, whole_steps
 from minialex.bench.machine import machine
 from minialex.bench.peers import PeerFailed
 from minialex.bench.report import head, sections, update_markdown
 from minialex.console import Parser, Refused, complain, one_of, whole
+from minialex.data.errors import DataError
 from minialex.devices import DeviceError, parse_devices
 from minialex.devices.cpu import cores
 from minialex.nets import NETS
@@ -34,6 +35,8 @@ examples:
       only our own figures, and the timeline of two steps for https://ui.perfetto.dev and as a picture
   python scripts/bench.py --growth --peers none
       batches of 1 to 256 images, on one device and on two
+  python scripts/bench.py --loading photos/flowers
+      whether inference has to wait for photos that are loaded and augmented in the background
 """
 
 
@@ -50,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         finish(flags, found, shlex.join(["python", "scripts/bench.py", *arguments]))
     except Refused as refusal:
         return complain("bench.py", str(refusal), 2)
+    except DataError as error:
+        return complain("bench.py", f"--loading: {error}", 2)
     except PeerFailed as failure:
         return complain("bench.py", str(failure).replace("Refused: ", ""), 2 if "Refused: " in str(failure) else 1)
     except OSError as error:
@@ -91,6 +96,11 @@ def parser() -> Parser:
     )
     top.add_argument("--growth", action="store_true", help="batches of growing size instead, on one device and on two")
     top.add_argument(
+        "--loading",
+        metavar="FOLDER",
+        help="inference of these photos (as for train.py --data; or a prepared folder) instead, loaded and augmented meanwhile",
+    )
+    top.add_argument(
         "--tf32", action="store_true", help="on GPUs: let products round their factors to TF32, ours and PyTorch's alike"
     )
     out = top.add_argument_group("what stays")
@@ -113,8 +123,10 @@ def prepare(flags: argparse.Namespace) -> tuple[Found, Wanted]:
         file = getattr(flags, name)
         if file is not None and not Path(file).resolve().parent.is_dir():
             raise Refused(f"--{name.replace('_', '-')} {file}: there is no such folder")
-    if (flags.layers or flags.growth) and (flags.trace or flags.trace_picture):
-        raise Refused("--trace and --trace-picture go with whole steps, not with --layers or --growth")
+    if (flags.layers or flags.growth or flags.loading) and (flags.trace or flags.trace_picture):
+        raise Refused("--trace and --trace-picture go with whole steps, not with --layers, --growth or --loading")
+    if flags.loading is not None and not Path(flags.loading).is_dir():
+        raise Refused(f"--loading {flags.loading}: there is no such folder")
     if flags.markdown is not None and not Path(flags.markdown).is_file():
         raise Refused(f"--markdown {flags.markdown}: there is no such file")
     torch = flags.peers != "none" and importlib.util.find_spec("torch") is not None
@@ -143,7 +155,9 @@ def measure(flags: argparse.Namespace, wanted: Wanted, found: Found) -> None:
         growth(wanted, found, sizes, growth_places(names, cores()), say)
     if flags.layers:
         layers_alone(wanted, found, say)
-    if not (flags.growth or flags.layers):
+    if flags.loading is not None:
+        loading(wanted, found, flags.loading, say)
+    if not (flags.growth or flags.layers or flags.loading):
         whole_steps(wanted, found, say, (flags.trace, flags.trace_picture))
 
 

@@ -17,12 +17,14 @@ import pytest
 from minialex import layers
 from minialex.bench import bound, report
 from minialex.bench.contest import Entry, Found, Wanted, beside, growth_places
+from minialex.bench.loading import Round
 from minialex.bench.peers import OURS, Peer, PeerFailed
 from minialex.bench.places import by_name, describe, places, plain_twin
 from minialex.bench.turns import Spread, in_turn
 from minialex.bench.worker import Worker
-from minialex.bench.workload import Workload
+from minialex.bench.workload import Workload, rounds_in_a_row
 from minialex.console import Refused
+from minialex.data.sets import open_data
 from minialex.devices import parse_devices
 from minialex.devices.cuda import CudaDevice
 from minialex.layers import fast
@@ -32,6 +34,7 @@ from minialex.shown import Shown
 from minialex.summary import rows
 from tests.cuda.compiled import compiler
 from tests.cuda.stand_in import installed
+from tests.data.folders import photo_folder
 from tests.narrow import Narrow
 
 ROOT = Path(__file__).parents[1]
@@ -129,6 +132,10 @@ def test_on_gpus_a_step_begins_with_bytes(monkeypatch: pytest.MonkeyPatch) -> No
 def test_every_layer_can_be_measured_alone() -> None:
     load = Workload("cifar10", "cpu", 2)
     assert all(min(load.layer(name, plain)) > 0 for name in by_name(load.net, 2) for plain in (False, True))
+
+
+def test_short_layers_have_more_rounds() -> None:
+    assert [rounds_in_a_row(seconds) for seconds in (2.0, 0.02, 0.001, 1e-9)] == [3, 5, 100, 500]
 
 
 def test_a_plain_twin_is_the_same_layer_in_the_plain_way() -> None:
@@ -259,6 +266,37 @@ def test_growth_has_a_row_for_each_batch(capsys: pytest.CaptureFixture[str]) -> 
     assert [line.split()[0] for line in lines] == ["images/s", "1", "2"]
 
 
+@pytest.mark.parametrize("prepared", [False, True])
+def test_photos_are_loaded_beside_the_net(prepared: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder of photos is prepared for this once, and nothing of that stays; a prepared one is taken as it is."""
+    folder, home = photo_folder(tmp_path / "photos"), tmp_path / "prepared"
+    if prepared:
+        open_data(folder, size=40, prepared=home)
+    before = sorted(tmp_path.rglob("*"))
+    asked = ["--net", "cifar10", "--quick", "--repeats", "1", "--peers", "none"]
+    assert bench.main([*asked, "--loading", str(home if prepared else folder)]) == 0
+    said = capsys.readouterr().out
+    assert sorted(tmp_path.rglob("*")) == before
+    assert ("prepared, once" in said) == (not prepared)
+    for words in ("loader alone, training views", "inference of test views, loaded", "the net reaches"):
+        assert words in said
+
+
+def test_the_same_pictures_come_round_again() -> None:
+    images = Round(np.arange(3).reshape(3, 1, 1, 1).astype(np.uint8), 8)
+    assert len(images) == 8
+    assert images[np.arange(8)].ravel().tolist() == [0, 1, 2, 0, 1, 2, 0, 1]
+
+
+def test_loading_is_told_in_images_a_second() -> None:
+    seconds = {"memory": [0.5], "net, test": [1.0], "net, training": [0.625], "alone, test": [0.1], "alone, training": [0.25]}
+    loading = {"pictures": 99, "prepared": 7.0, "seconds": seconds, "waited": {"test": [0.5], "training": [0.0, 0.1, 0.2]}}
+    table = report.sections(found_by(loading=loading))["loading"]
+    assert "7.0  (99 pictures" in table
+    assert [*table.splitlines()[5].split()[-1:], *table.splitlines()[6].split()[-1:]] == ["50.0%", "10.0%"]
+    assert "made 2.0 times as fast as the net takes images; with the loader beside it the net reaches 80%" in table
+
+
 def found_by(**changed: Any) -> Found:
     ours = Entry("minialex", "ours", [1.0, 2.0, 3.0], [0.5], memory={"peak": 10**9, "crossed": 5_000_000})
     eager = Entry("torch eager, channels-first", "eager", [4.0], [1.0], memory={"peak": 2 * 10**9})
@@ -363,7 +401,10 @@ def test_tables_are_put_again_where_they_were(tmp_path: Path) -> None:
 
 def test_the_page_has_marks_for_every_table() -> None:
     text = PAGE.read_text(encoding="utf-8")
-    for mark in ("alexnet layers", "alexnet steps", "alexnet inference", "alexnet growth", "alexnet alone", "cifar10 steps"):
+    for mark in (
+        *("alexnet layers", "alexnet steps", "alexnet inference", "alexnet loading", "alexnet growth", "alexnet alone"),
+        *("cifar10 steps", "cifar10 alone"),
+    ):
         _, there, after = text.partition(f"<!-- bench {mark} -->\n")
         assert there, mark
         assert "<!-- end -->" in after.split("<!-- bench ")[0], mark
@@ -378,6 +419,8 @@ def test_the_page_has_marks_for_every_table() -> None:
         (["--json", "nowhere/all.json"], "no such folder"),
         (["--markdown", "nowhere.md"], "no such file"),
         (["--layers", "--trace", "t.json"], "--trace"),
+        (["--loading", "nowhere"], "no such folder"),
+        (["--loading", "tests/scripts", "--net", "small", "--peers", "none"], "--loading"),
         (["--net", "small", "--peers", "none", "--batch-size", "1000000000"], "--batch-size"),
     ],
 )

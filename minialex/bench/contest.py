@@ -10,6 +10,7 @@ from itertools import product
 from statistics import fmean, median
 from typing import Any
 
+from minialex.bench.loading import VIEWS, opened
 from minialex.bench.peers import OURS, Peer, PeerFailed
 from minialex.bench.serve import Answer
 from minialex.bench.turns import in_turn
@@ -60,6 +61,7 @@ class Found:
     bound: Answer = field(default_factory=dict)
     growth: list[dict[str, Any]] = field(default_factory=list)
     alone: list[dict[str, Any]] = field(default_factory=list)
+    loading: Answer = field(default_factory=dict)
 
 
 def beside(built: Answer, wanted: Wanted) -> dict[str, Any]:
@@ -207,6 +209,37 @@ def layers_alone(wanted: Wanted, found: Found, say: Say) -> None:
             works |= {setting: partial(_ask_once, peer, "layer", **asked) for setting, peer in peers.items()}
             taken = in_turn(works, wanted.repeats)
             found.alone.append({"layer": name, "seconds": {who: list(spread.seconds) for who, spread in taken.items()}})
+
+
+def loading(wanted: Wanted, found: Found, folder: str, say: Say) -> None:
+    """Inference of images that lie in memory, and of pictures that are loaded meanwhile; and loading alone; in turn."""
+    with ExitStack() as running:
+        ours = running.enter_context(Peer("minialex", OURS))
+        how = {"devices": wanted.devices, "batch_size": wanted.batch_size, "tf32": wanted.tf32}
+        crop = ours.ask("build", net=wanted.net, **how)["input_shape"][1]
+        source, rate = running.enter_context(opened(folder, crop, say))
+        count = max(4, _as_many(wanted.turn, ours.ask("infer", count=3)["seconds"][-1]))
+        waited: dict[str, list[float]] = {view: [] for view in VIEWS}
+
+        def once(view: str) -> float:
+            answer = ours.ask("loaded", folder=source.location, view=view, count=count)
+            waited[view].append(answer["waited"])
+            return float(answer["seconds"])
+
+        def alone(view: str) -> float:
+            return float(ours.ask("loaded", folder=source.location, view=view, count=5 * count, alone=True)["seconds"])
+
+        works = {"memory": lambda: fmean(ours.ask("infer", count=count + 1)["seconds"][1:])}
+        works |= {f"net, {view}": partial(once, view) for view in VIEWS}
+        works |= {f"alone, {view}": partial(alone, view) for view in VIEWS}
+        say(f"{wanted.repeats} turns of {count} batches: with the net, and the loader alone")
+        taken = in_turn(works, wanted.repeats)
+        found.loading = {
+            "pictures": len(source.dataset.train) + len(source.dataset.test),
+            "prepared": rate,
+            "seconds": {name: list(spread.seconds) for name, spread in taken.items()},
+            "waited": waited,
+        }
 
 
 def _ask_once(peer: Peer, do: str, **request: Any) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from minialex.bench.contest import Entry, Found
@@ -14,13 +15,14 @@ from minialex.summary import megabytes
 
 
 def sections(found: Found) -> dict[str, str]:
-    """The tables that this run has figures for: "layers", "steps", "inference", "growth", "alone"."""
+    """The tables that this run has figures for: "layers", "steps", "inference", "growth", "alone", "loading"."""
     tables: dict[str, tuple[object, Callable[[Found], Iterator[str]]]] = {
         "layers": (found.where, by_layer),
         "steps": (found.entries, whole_steps),
         "inference": (found.entries, inference),
         "growth": (found.growth, growth),
         "alone": (found.alone, alone),
+        "loading": (found.loading, loading),
     }
     return {name: "\n".join(table(found)) for name, (there, table) in tables.items() if there}
 
@@ -108,6 +110,34 @@ def alone(found: Found) -> Iterator[str]:
         twin = f"{1e3 * plain:>10.2f}" if plain else f"{'':>10}"
         theirs = f"{1e3 * taken[best]:>13.2f}  {best:<16}{taken[best] / mine:>14.2f}" if best else ""
         yield f"{row['layer']:<18}{1e3 * mine:>10.2f}{twin}{theirs}".rstrip()
+
+
+def loading(found: Found) -> Iterator[str]:
+    """Inference with and without the loader beside it; the loader by itself; and how fast pictures were prepared."""
+    N, of = found.wanted["batch_size"], found.loading
+    taken = {name: Spread(tuple(seconds)) for name, seconds in of["seconds"].items()}
+    waited = {f"net, {view}": f"{median(shares):>10.1%}" for view, shares in of["waited"].items()}
+    yield f"{'loading':<40}{'images/s':>9}  {'seconds a batch: least, median, most':<38}{'the net waits':>13}"
+    if of["prepared"]:
+        yield f"{'JPEGs and the like prepared, once':<40}{of['prepared']:>9,.1f}  ({of['pictures']:,} pictures, whole)"
+    for name, words in LOADING.items():
+        spread = taken[name]
+        times = f"{spread.low:.3f}, {spread.median:.3f}, {spread.high:.3f}"
+        yield f"{words:<40}{spread.rate(N):>9,.1f}  {times:<38}{waited.get(name, ''):>13}".rstrip()
+    own, beside = taken["memory"].median, taken["net, training"].median
+    yield (
+        f"training views are made {own / taken['alone, training'].median:.1f} times as fast as the net takes images; "
+        f"with the loader beside it the net reaches {own / beside:.0%}"
+    )
+
+
+LOADING = {
+    "alone, test": "loader alone, test views",
+    "alone, training": "loader alone, training views",
+    "memory": "inference, images in memory",
+    "net, test": "inference of test views, loaded",
+    "net, training": "inference of training views, loaded",
+}
 
 
 def update_markdown(path: str | Path, found: Found, command: str) -> list[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from minialex.bench import bound
+from minialex.bench.loading import loaded
 from minialex.bench.places import Place, by_name, describe, describe_layer, plain_twin
 from minialex.bench.serve import Answer, memory, serve
 from minialex.bench.workload import Workload
@@ -48,6 +49,9 @@ class Worker:
 
     def layer(self, name: str, plain: bool = False) -> Answer:
         return {"seconds": self._net.layer(name, plain)}
+
+    def loaded(self, folder: str, view: str, count: int, alone: bool = False) -> Answer:
+        return loaded(self._net.net, folder, view, self._net.batch_size, count, alone)
 
     def bound(self) -> Answer:
         measured = bound.measure(self._net.net, self._net.batch_size)
@@ -101,7 +105,7 @@ def _level(level: list[Place]) -> Answer:
 
 def main() -> None:
     worker = Worker()
-    names = ("build", "steps", "infer", "layer", "bound", "where", "trace", "memory")
+    names = ("build", "steps", "infer", "layer", "loaded", "bound", "where", "trace", "memory")
     serve({name: getattr(worker, name) for name in names})
 
 

@@ -22,7 +22,8 @@ from minialex.shown import Shown
 from minialex.trace import Span, Tracer
 from minialex.training.learner import Learner
 
-ROUNDS = 3
+ROUNDS = 3  # of a layer alone, at least
+TOGETHER = 0.1  # seconds that they take, if it is a short one
 
 
 class LayerTime(NamedTuple):
@@ -67,10 +68,11 @@ class Workload:
         """Logits for the batch, no more; the seconds that it took."""
         return self._timed(lambda: self.net.forward(self.images))
 
-    def layer(self, name: str, plain: bool = False, count: int = ROUNDS) -> list[float]:
-        """Forward and backward of one layer alone, all towers' at once, `count` times in a row; the mean seconds of one.
+    def layer(self, name: str, plain: bool = False) -> list[float]:
+        """Forward and backward of one layer alone, all towers' at once, some rounds in a row (`rounds_in_a_row`); the mean
+        seconds of one. More rounds come first: the second still makes memory while it holds that of the first.
 
-        Two more rounds come first: the second still makes memory while it holds that of the first. plain: its plain twin.
+        plain: its plain twin.
         """
         level = by_name(self.net, self.batch_size)[name]
         devices = tuple(place.device for place in level)
@@ -91,6 +93,7 @@ class Workload:
             on_all(devices, all_pieces, devices, given)
 
         rounds(2)
+        count = rounds_in_a_row(self._timed(lambda: rounds(ROUNDS)) / ROUNDS)
         return [self._timed(lambda: rounds(count)) / count]
 
     def _pieces_of(self, place: Place, layer: Layer) -> list[tuple[Layer, Array, Array]]:
@@ -143,6 +146,11 @@ class Workload:
             crossings[title] = LayerTime(_longest(mine, {"exchange"}), _longest(mine, {"return"}))
         waiting = sum(span.end - span.start for span in spans if span.kind == "waiting") / len(lanes)
         return Where(seconds, layers, crossings, _longest([s for s in spans if s.depth == 0], {"update"}), waiting)
+
+
+def rounds_in_a_row(seconds: float) -> int:
+    """How many rounds of a layer that takes so long are measured together: short ones need time to find their pace."""
+    return max(ROUNDS, min(500, int(TOGETHER / seconds)))
 
 
 def _longest(spans: list[Span], kinds: set[str]) -> float:

@@ -695,12 +695,14 @@ FAST_RELU = Subject(
     (
         Mutant(
             "below 0",
-            "_black(x.shape[1:], x.dtype))",
-            "_black(x.shape[1:], x.dtype) - 1)",
+            "black = _black(x.shape, x.dtype)",
+            "black = _black(x.shape, x.dtype) - 1",
             "what is above -1 passes",
             "ReLU.forward",
         ),
-        Mutant("absolute", "np.maximum(x,", "np.maximum(-x,", "what is below 0 passes, upside down", "ReLU.forward"),
+        Mutant(
+            "absolute", "np.maximum(x.reshape", "np.maximum(-x.reshape", "what is below 0 passes, upside down", "ReLU.forward"
+        ),
         Mutant(
             "the kink given to both", "(y > 0).astype", "(y >= 0).astype", "the gradient passes where y = 0", "ReLU.backward"
         ),

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,8 @@ import numpy as np
 from minialex.arrays import Array, Shape
 from minialex.layers import activation, cuda
 from minialex.layers.base import Layer
+
+LONG = 1 << 16  # numbers that a loop of NumPy's is long with: beginning a loop costs as much as some thousand of them
 
 
 @dataclass(eq=False)
@@ -103,7 +106,9 @@ class ReLU(activation.ReLU):
         if type(x) is not np.ndarray or x.ndim < 2:
             return super().forward(x, train)
         self._check_input(x)
-        self._saved = y = np.maximum(x, _black(x.shape[1:], x.dtype))
+        black = _black(x.shape, x.dtype)
+        y = np.maximum(x.reshape(len(x) // len(black), *black.shape), black)
+        self._saved = y = y.reshape(x.shape)
         return y
 
     def backward(self, dy: Array) -> Array:
@@ -123,10 +128,13 @@ class ReLU(activation.ReLU):
 
 @lru_cache(maxsize=16)
 def _black(shape: Shape, dtype: Any) -> Array:
-    """Zeros of this shape, those of images (C, H, W) in channels-last memory, for all to read."""
-    zeros = np.zeros((*shape[1:], shape[0]) if len(shape) == 3 else shape, dtype)
+    """Zeros for all to read: for some whole images or rows of these, images (n, C, H, W) in channels-last memory."""
+    n = N & -N if (N := shape[0]) else 1
+    while n > 1 and n * prod(shape[1:]) > LONG:
+        n //= 2
+    zeros = np.zeros((n, *shape[2:], shape[1]) if len(shape) == 4 else (n, *shape[1:]), dtype)
     zeros.flags.writeable = False
-    return zeros.transpose(2, 0, 1) if len(shape) == 3 else zeros
+    return zeros.transpose(0, 3, 1, 2) if len(shape) == 4 else zeros
 
 
 def _channels_last(x: Array) -> Array:
