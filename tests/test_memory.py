@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import platform
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from unittest.mock import patch
 
 import numpy as np
@@ -78,6 +82,28 @@ def test_the_plan_grows_with_the_batch_as_what_numpy_asks_for() -> None:
         of_it = plan(net, batch_size)
         planned.append(of_it.images + sum(use.arrays for use in of_it.uses))
     assert planned[1] - planned[0] == pytest.approx(held[1] - held[0], rel=0.08)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told to keep what is freed")
+def test_later_steps_find_their_memory_where_earlier_ones_left_it() -> None:
+    """Pages that are new to the process cost a fault each. With arenas for the threads there are many more."""
+    done = subprocess.run([sys.executable, "-c", FAULTS], check=True, capture_output=True, text=True)
+    first, *later = map(int, done.stdout.split())
+    assert fmean(later) < 0.005 * first, (first, later)
+
+
+FAULTS = """
+from resource import RUSAGE_SELF, getrusage
+from minialex.bench.workload import Workload
+
+load, before = Workload("cifar10", "cpu,cpu", 128), getrusage(RUSAGE_SELF).ru_minflt
+for step in range(10):
+    load.step()
+    now = getrusage(RUSAGE_SELF).ru_minflt
+    if step == 0 or step > 2:
+        print(now - before)
+    before = now
+"""
 
 
 def test_parameters_are_counted_once_on_their_device() -> None:

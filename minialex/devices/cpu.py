@@ -22,7 +22,7 @@ from minialex.devices import strict
 from minialex.devices.device import Device, T
 from minialex.devices.reading import Here, Reading
 
-TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+TRIM_THRESHOLD, MMAP_THRESHOLD, ARENA_MAX = -1, -3, -8  # of glibc's malloc.h
 
 
 class CpuDevice(Device):
@@ -98,10 +98,12 @@ def keep_freed_memory() -> None:
     """Let what is freed stay in the process, where the C library can be told (glibc), for the rest of the process.
 
     A step frees arrays of many megabytes that the next one makes again. Given back to the system they would come back as pages
-    that have to be found and cleared, one for each 4 kB.
+    that have to be found and cleared, one for each 4 kB. Threads share one arena: what one has freed serves another as well,
+    and the limit to what is given back holds in that arena only.
     """
     with suppress(AttributeError, OSError, TypeError):  # no glibc
         mallopt = ctypes.CDLL(None).mallopt
+        mallopt(ARENA_MAX, 1)
         mallopt(TRIM_THRESHOLD, 1 << 30)
         mallopt(MMAP_THRESHOLD, 32 << 20)  # the most that it takes; larger arrays are the system's
 

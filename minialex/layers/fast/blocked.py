@@ -27,11 +27,10 @@ class Blocked(Sequential):
     """Sequential(...) for layers that treat each image alone and draw nothing; the same function, block by block.
 
     block_bytes: how large the largest array that passes between two layers may be for one block. Fewer blocks are sooner done,
-    larger ones take memory for all that their layers keep; in a test that is nothing, and they are `in_tests` times as large.
+    larger ones take memory for all that their layers keep.
     """
 
-    block_bytes: dict[str, int] = {"numpy": 7 << 19, "cupy": 1 << 62}  # noqa: RUF012
-    in_tests = 2
+    block_bytes: dict[str, int] = {"numpy": 7 << 20, "cupy": 1 << 62}  # noqa: RUF012
     _kept: tuple[object, Whole] | None = None
 
     def __init__(self, *layers: Layer, **named: Layer) -> None:
@@ -42,7 +41,7 @@ class Blocked(Sequential):
 
     def forward(self, x: Array, train: bool = True) -> Array:
         self._check_input(x)
-        blocks, last = self._blocks(x, 1 if train else self.in_tests), len(self.layers) - 1
+        blocks, last = self._blocks(x), len(self.layers) - 1
         if len(blocks) == 1:
             self._saved = x, train, None
             return super().forward(x, train)
@@ -95,13 +94,13 @@ class Blocked(Sequential):
             self._kept = kind, Whole(len(x))
         return self._kept[1]
 
-    def _blocks(self, x: Array, times: int = 1) -> list[slice]:
+    def _blocks(self, x: Array) -> list[slice]:
         shape: Shape = (1, *x.shape[1:])
         largest = prod(shape)
         for layer in self.layers:
             shape = layer.output_shape(shape)
             largest = max(largest, prod(shape))
-        step = max(1, times * self.block_bytes[array_module(x).__name__] // (largest * x.dtype.itemsize))
+        step = max(1, self.block_bytes[array_module(x).__name__] // (largest * x.dtype.itemsize))
         return [slice(n, min(n + step, len(x))) for n in range(0, len(x), step)]
 
 

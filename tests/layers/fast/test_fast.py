@@ -326,16 +326,3 @@ def test_a_convolution_in_tiles_rectifies_for_the_relu_behind_it(stretch: Any, t
     assert given[1].forward(rectified) is rectified, "the ReLU goes through what is rectified already"
     net.joints[0].closed = False
     np.testing.assert_array_equal(rectified, np.maximum(alone, 0))
-
-
-def test_blocks_are_larger_in_tests(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where layers keep nothing."""
-    seen: list[int] = []
-    apply = layers.Conv2d.apply
-    monkeypatch.setattr(layers.Conv2d, "apply", lambda self, x, train=True: seen.append(len(x)) or apply(self, x, train))
-    net = fast.Blocked(layers.Conv2d(1, 1, 1))
-    net.block_bytes = {"numpy": 2 * 36 * 4}
-    x = np.ones((8, 1, 6, 6), np.float32)
-    net.forward(x, train=True)
-    net.forward(x, train=False)
-    assert seen == [2] * 4 + [4] * 2
