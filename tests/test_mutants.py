@@ -38,7 +38,7 @@ def test_every_backward_pass_has_mutants() -> None:
     wanted = ({*layers.__all__, "SGD"} | stages) - {"Layer", "im2col", "Stage"}
     plain_on_cpus = {"Dropout", "Sequential"}  # on GPUs: layers/fast/test_kernel_mutants.py
     plain_on_cpus |= {"SpatialResponseNorm"}  # plain everywhere
-    steps = {"tiles", "toom_cook", "columns", "runs", "small", "filters", "sides"}
+    steps = {"tiles", "toom_cook", "columns", "runs", "small", "filters", "sides", "winners"}
     wanted |= {f"fast.{name}" for name in {*fast.__all__, *steps} - plain_on_cpus}
     assert set(names) == wanted
     assert len(names) == len(wanted)

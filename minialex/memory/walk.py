@@ -131,17 +131,20 @@ def _spatial(layer: layers.SpatialResponseNorm, ins: Shape, item: int) -> _Rule:
 
 
 def _pool(layer: fast.MaxPool2d | fast.AvgPool2d, ins: Shape, outs: Shape, item: int) -> _Rule:
-    """Of a few images: what is found down the columns; for maxima also codes, and where the windows and their winners are.
-
-    Those are int64, and of the windows they are kept.
+    """Of a few images: what is found down the columns; for maxima the same dealt out, and bytes that tell the winners; where
+    the windows and their winners are, in int64. A byte for each window is kept, and where the windows are.
     """
     N, C, H, W = ins
     few = min(N, max(1, layer.piece_bytes // max(1, item * C * H * W)))
-    rooms, windows = {"columns of windows": item * few * C * outs[2] * W}, few * prod(outs[1:])
+    columns, windows = few * C * outs[2] * W, few * prod(outs[1:])
+    rooms = {"columns of windows": item * columns}
     if isinstance(layer, fast.AvgPool2d):
         return _Rule(x=True, backward=item * prod(outs), rooms=rooms)
-    rooms |= {"code": windows, "won": windows, "winners": 8 * windows, f"windows of {ins}": 8 * windows}
-    return _Rule(x=True, y=True, rooms=rooms)
+    kernel, stride = layer.kernel_size[1], layer.stride[1]
+    dealt = few * C * outs[2] * (outs[3] + (kernel - 1) // stride)
+    rooms |= {"rows of winners": columns, "won": columns, "dealt code": dealt, "dealt won": dealt, "dealt y": item * dealt}
+    rooms |= {"dealt": min(kernel, stride) * (item + 1) * dealt, "winners": 8 * windows, f"windows of {ins}": 8 * windows}
+    return _Rule(own=prod(outs), x=True, y=True, rooms=rooms)
 
 
 def _by_kernels(layer: Any, x: int, outs: Shape) -> _Rule | None:

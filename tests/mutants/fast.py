@@ -23,6 +23,7 @@ from minialex.layers.fast import (
     split,
     tiles,
     toom_cook,
+    winners,
 )
 from minialex.layers.fast.cheapest import cheapest
 from minialex.layers.fast.tiles import Tiles
@@ -85,6 +86,13 @@ def by_ones_and_twos(kind: Any) -> Any:
 
     few = type("ByOnesAndTwos", (kind,), {"_pieces": pieces})
     return few
+
+
+def with_winners(fresh: ModuleType) -> Any:
+    """MaxPool2d, whose winners are found like this."""
+    module = run(max_pool, inspect.getsource(max_pool))
+    module.__dict__.update({name: getattr(fresh, name) for name in ("maxima_and_codes", "offsets_by_code")})
+    return by_ones_and_twos(module.MaxPool2d)
 
 
 def avg_by_sides(fresh: ModuleType) -> Any:
@@ -453,13 +461,6 @@ FAST_MAX_POOL2D = Subject(
     ((lambda fresh: by_ones_and_twos(fresh.MaxPool2d), check_max_pool2d),),
     (
         Mutant(
-            "ties given to the last",
-            "np.uint8(len(places) - k)",
-            "np.uint8(k + 2)",
-            "of the pixels that tie the last gets the gradient",
-            "MaxPool2d._codes",
-        ),
-        Mutant(
             "= where windows overlap",
             "np.add.at(dx[n].reshape(-1), winners.reshape(-1), dy[n].transpose(0, 2, 3, 1).reshape(-1))",
             "dx[n].reshape(-1)[winners.reshape(-1)] = dy[n].transpose(0, 2, 3, 1).reshape(-1)",
@@ -467,32 +468,26 @@ FAST_MAX_POOL2D = Subject(
             "MaxPool2d.backward",
         ),
         Mutant(
-            "the last place never wins",
-            "code[...] = 1",
-            "code[...] = 0",
-            "the last place of a window, which nobody asks, has no code",
-            "MaxPool2d._codes",
-        ),
-        Mutant(
             "the first images' codes for all",
-            "self._codes(images, y[n])",
-            "self._codes(x[: len(images)].transpose(0, 2, 3, 1), y[n])",
-            "the winners of every piece are looked for in the first images",
+            "codes[0][n]",
+            "codes[0][: n.stop - n.start]",
+            "every piece gets the first images' winners",
             "MaxPool2d.backward",
         ),
+        Mutant(
+            "the first images for all",
+            "self.sides, images,",
+            "self.sides, x[: len(images)].transpose(0, 2, 3, 1),",
+            "the winners of every piece are looked for in the first images",
+            "MaxPool2d.forward",
+        ),
+        Mutant("dx not from 0", "dx[n] = 0", "dx[n] = 1", "a 1 is added to every pixel's gradient", "MaxPool2d.backward"),
         Mutant(
             "the first images' dy for all",
             "dy[n].transpose",
-            "dy[: len(images)].transpose",
+            "dy[: n.stop - n.start].transpose",
             "every piece gets the first images' gradients",
             "MaxPool2d.backward",
-        ),
-        Mutant(
-            "codes from the last batch",
-            "np.maximum(code[:, i, j], won[:, i, j], out",
-            "np.maximum(code[:, i, j], code[:, i, j], out",
-            "nobody but the last place of a window is given a code",
-            "MaxPool2d._codes",
         ),
         Mutant(
             "height and width of the stride exchanged",
@@ -502,27 +497,6 @@ FAST_MAX_POOL2D = Subject(
             "_origins",
         ),
         Mutant("stride forgotten", "i * sH - top) * W", "i - top) * W", "the stride is forgotten along the rows", "_origins"),
-        Mutant(
-            "width forgotten",
-            "(u * W + v) * C",
-            "(u * kW + v) * C",
-            "the winner's row is counted in kernels, not in pixels",
-            "_offsets_by_code",
-        ),
-        Mutant(
-            "channels forgotten",
-            "(u * W + v) * C",
-            "(u * W + v)",
-            "the winner's place is counted in numbers, not in pixels",
-            "_offsets_by_code",
-        ),
-        Mutant(
-            "codes counted from the wrong end",
-            "for u in reversed(range(kH))",
-            "for u in range(kH)",
-            "the winner's row is counted from the wrong end of the window",
-            "_offsets_by_code",
-        ),
         Mutant("batch forgotten", "((n * H + i * sH", "((0 * n + i * sH", "all images write into the first", "_origins"),
         Mutant(
             "the padding forgotten",
@@ -530,6 +504,98 @@ FAST_MAX_POOL2D = Subject(
             "(0, 0))\n            winners",
             "windows begin at the image's first pixel",
             "MaxPool2d.backward",
+        ),
+    ),
+)
+
+FAST_WINNERS = Subject(
+    "fast.winners",
+    winners,
+    ((with_winners, check_max_pool2d),),
+    (
+        Mutant(
+            "ties given to the last row",
+            "along.kernel * (down.kernel - u)",
+            "along.kernel * (u + 2)",
+            "of the rows that tie the last has the winner",
+            "maxima_and_codes",
+        ),
+        Mutant(
+            "the last row never wins",
+            "e[...] = along.kernel",
+            "e[...] = 0",
+            "the last row of a window, which nobody asks, has no code",
+            "maxima_and_codes",
+        ),
+        Mutant(
+            "the others never win",
+            "np.maximum(e[:, i], won[:, i], out",
+            "np.maximum(e[:, i], e[:, i], out",
+            "nobody but the last row of a window is given a code",
+            "maxima_and_codes",
+        ),
+        Mutant(
+            "ties given to the last in a row",
+            "in reversed(range(along.kernel))",
+            "in range(along.kernel)",
+            "of the pixels of a row that tie the last gets the gradient",
+            "maxima_and_codes",
+        ),
+        Mutant(
+            "places without rank",
+            "codes += 1",
+            "codes += 0",
+            "all places of a row have the last one's code",
+            "maxima_and_codes",
+        ),
+        Mutant(
+            "padding wins",
+            "_dealt(along, e, oW, 0)",
+            "_dealt(along, e, oW, 8 * along.kernel)",
+            "where all pixels are -infinity, as padding is, the gradient goes there",
+            "maxima_and_codes",
+        ),
+        Mutant(
+            "the first column's rows for all",
+            "here *= of_pixels[v]",
+            "here *= of_pixels[0]",
+            "the winner's row is that of the window's first column",
+            "maxima_and_codes",
+        ),
+        Mutant(
+            "columns not shifted",
+            "v // along.stride * C :]",
+            "v // along.stride * 0 :]",
+            "places further on than the stride are taken for those before it",
+            "_dealt",
+        ),
+        Mutant(
+            "one array for all",
+            "rows[v % along.stride,",
+            "rows[v * 0,",
+            "every place is taken for one a stride before",
+            "_dealt",
+        ),
+        Mutant(
+            "width forgotten",
+            "(u * W + v) * C",
+            "(u * kW + v) * C",
+            "the winner's row is counted in kernels, not in pixels",
+            "offsets_by_code",
+        ),
+        Mutant(
+            "channels forgotten",
+            "(u * W + v) * C",
+            "(u * W + v)",
+            "the winner's place is counted in numbers, not in pixels",
+            "offsets_by_code",
+        ),
+        Mutant(
+            "codes counted from the wrong end",
+            "for u in reversed(range(kH))",
+            "for u in range(kH)",
+            "the winner's row is counted from the wrong end of the window",
+            "offsets_by_code",
         ),
     ),
 )
@@ -1133,6 +1199,7 @@ FAST = (
     FILTERS,
     FAST_RELU,
     FAST_MAX_POOL2D,
+    FAST_WINNERS,
     FAST_AVG_POOL2D,
     SIDES,
     FAST_LRN,
