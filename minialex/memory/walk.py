@@ -142,7 +142,7 @@ def _pool(layer: fast.MaxPool2d | fast.AvgPool2d, ins: Shape, outs: Shape, item:
         return _Rule(x=True, backward=item * prod(outs), rooms=rooms)
     kernel, stride = layer.kernel_size[1], layer.stride[1]
     dealt = few * C * outs[2] * (outs[3] + (kernel - 1) // stride)
-    rooms |= {"rows of winners": columns, "won": columns, "dealt code": dealt, "dealt won": dealt, "dealt y": item * dealt}
+    rooms |= {"winning rows": columns, "won": columns, "dealt code": dealt, "dealt won": dealt, "dealt y": item * dealt}
     rooms |= {"dealt": min(kernel, stride) * (item + 1) * dealt, "winners": 8 * windows, f"windows of {ins}": 8 * windows}
     return _Rule(own=prod(outs), x=True, y=True, rooms=rooms)
 

@@ -15,10 +15,11 @@ columns of no window, which are left out at the end.
 from __future__ import annotations
 
 from functools import lru_cache
+from math import prod
 
 import numpy as np
 
-from minialex.arrays import Array, empty
+from minialex.arrays import Array, Shape, empty
 from minialex.layers.fast.runs import copy_runs
 from minialex.layers.fast.sides import Side
 from minialex.layers.fast.workspace import room
@@ -32,48 +33,68 @@ def have_codes(kernel: tuple[int, int]) -> bool:
 
 def maxima_and_codes(sides: tuple[Side, Side], images: Array, y: Array, code: Array) -> None:
     """Write both, y and uint8 code (n, oH, oW, C), for contiguous images (n, H, W, C)."""
-    (down, along), (n, oH, oW, C) = sides, y.shape
-    columns, bytes_ = (n, oH, images.shape[2], C), empty(images, (0,), np.uint8)
-    m = down.along(np.maximum, -np.inf, images, room(images, columns, "columns of windows"))
-    e, won = room(bytes_, columns, "rows of winners"), room(bytes_, columns, "won")
-    e[...] = along.kernel  # whoever stands last must be m if nobody else is
+    down, along = sides
+    _along(along, *_down(down, images, y.shape[1], rank=along.kernel), y, code)
+
+
+def _down(down: Side, images: Array, oH: int, rank: int) -> tuple[Array, Array]:
+    """m and uint8 e (n, oH, W, C), in rooms; what e counts is `rank` apart."""
+    n, _, W, C = images.shape
+    m = down.along(np.maximum, -np.inf, images, room(images, (n, oH, W, C), "columns of windows"))
+    e, won = (room(empty(images, (0,), np.uint8), m.shape, name) for name in ("winning rows", "won"))
+    e[...] = rank  # whoever stands last must be m if nobody else is
     for u in range(down.kernel - 1):
         i, rows = down.reach(u, images.shape[1], oH)
         np.equal(images[:, rows], m[:, i], out=won[:, i].view(bool))
-        won[:, i] *= np.uint8(along.kernel * (down.kernel - u))
+        won[:, i] *= np.uint8(rank * (down.kernel - u))
         np.maximum(e[:, i], won[:, i], out=e[:, i])
-    _, pixels = _dealt(along, m, oW, -np.inf)
-    codes, of_pixels = _dealt(along, e, oW, 0)
-    shape = n, oH, oW + (along.kernel - 1) // along.stride, C
-    largest, best, won = (
-        room(like, shape, f"dealt {name}") for like, name in ((images, "y"), (bytes_, "code"), (bytes_, "won"))
-    )
-    top, leading, here = (each.reshape(-1)[: len(pixels[0])] for each in (largest, best, won))
-    np.maximum(pixels[0], pixels[-1], out=top)
-    for others in pixels[1:-1]:
-        np.maximum(top, others, out=top)
+    return m, e
+
+
+def _along(along: Side, m: Array, e: Array, y: Array, code: Array) -> None:
+    """From m and e y and the code."""
+    deal = _Deal(along, y.shape)
+    columns, codes = deal.out(m, -np.inf), deal.out(e, 0)
+    (largest, top), (best, leading), (_, won) = (deal.windows(*each) for each in ((m, "y"), (e, "code"), (e, "won")))
+    np.maximum(deal.place(columns, 0), deal.place(columns, along.kernel - 1), out=top)
+    for v in range(1, along.kernel - 1):
+        np.maximum(top, deal.place(columns, v), out=top)
     leading[...] = 0
     for v in reversed(range(along.kernel)):
-        np.equal(pixels[v], top, out=here.view(bool))
-        here *= of_pixels[v]
-        np.maximum(leading, here, out=leading)
+        np.equal(deal.place(columns, v), top, out=won.view(bool))
+        won *= deal.place(codes, v)
+        np.maximum(leading, won, out=leading)
         codes += 1
-    copy_runs(largest[:, :, :oW, None], y[..., None, :])
-    copy_runs(best[:, :, :oW, None], code[..., None, :])
+    copy_runs(largest[..., None, :], y[..., None, :])
+    copy_runs(best[..., None, :], code[..., None, :])
 
 
-def _dealt(along: Side, x: Array, windows: int, nothing: float) -> tuple[Array, list[Array]]:
-    """x (n, oH, W, C) in such arrays, nothing where there is no pixel; and each place of the windows in them, a long row."""
-    n, oH, W, C = x.shape
-    more = (along.kernel - 1) // along.stride
-    arrays = room(x, (min(along.kernel, along.stride), n, oH, windows + more, C), f"dealt {x.dtype}")
-    for r, columns in enumerate(arrays):
-        there, pixels = along.reach(r, W, windows + more)
-        copy_runs(x[:, :, pixels, None], columns[:, :, there, None])
-        columns[:, :, : there.start] = columns[:, :, there.stop :] = nothing
-    rows = arrays.reshape(len(arrays), -1)
-    length = rows.shape[1] - more * C
-    return arrays, [rows[v % along.stride, v // along.stride * C :][:length] for v in range(along.kernel)]
+class _Deal:
+    """How the columns are dealt out for these windows (n, oH, oW, C) along the rows."""
+
+    def __init__(self, along: Side, windows: Shape) -> None:
+        self.along, self.oW, self.C = along, *windows[2:]
+        more = (along.kernel - 1) // along.stride
+        self.shape = *windows[:2], self.oW + more, self.C
+        self.length = prod(self.shape) - more * self.C
+
+    def out(self, x: Array, nothing: float) -> Array:
+        """x (n, oH, W, C) as such arrays (min(kW, sW), n, oH, columns, C), nothing where x has no pixel."""
+        arrays = room(x, (min(self.along.kernel, self.along.stride), *self.shape), f"dealt {x.dtype}")
+        for r, columns in enumerate(arrays):
+            there, pixels = self.along.reach(r, x.shape[2], self.shape[2])
+            copy_runs(x[:, :, pixels, None], columns[:, :, there, None])
+            columns[:, :, : there.start] = columns[:, :, there.stop :] = nothing
+        return arrays
+
+    def place(self, arrays: Array, v: int) -> Array:
+        """Place v of all windows, a long row."""
+        return arrays.reshape(len(arrays), -1)[v % self.along.stride, v // self.along.stride * self.C :][: self.length]
+
+    def windows(self, like: Array, name: str) -> tuple[Array, Array]:
+        """Room for a number of each window: as (n, oH, oW, C), and as the long row."""
+        whole = room(like, self.shape, f"dealt {name}")
+        return whole[:, :, : self.oW], whole.reshape(-1)[: self.length]
 
 
 @lru_cache(maxsize=16)
