@@ -41,7 +41,7 @@ class Entry:
     """One contestant's result: steps and inferences in seconds, memory in bytes; or why there is none."""
 
     name: str
-    kind: str  # "ours", "eager", "compiled"
+    kind: str  # "ours", "eager", "compiled"; "place", one of ours in the growth
     steps: list[float] = field(default_factory=list)
     infers: list[float] = field(default_factory=list)
     screened: list[float] = field(default_factory=list)  # the steps by which it was compared with its like
@@ -173,20 +173,27 @@ def growth_places(names: Sequence[str], threads: int) -> dict[str, dict[str, Any
 
 
 def growth(wanted: Wanted, found: Found, sizes: Sequence[int], places: dict[str, dict[str, Any]], say: Say) -> None:
-    """Batches of growing size, in each of these places and a fresh process, so that the peak memory is that batch's own."""
+    """Batches of growing size, in each of these places in turn; in fresh processes, so that the peak memory is that batch's."""
     for batch_size in sizes:
         say(f"batch {batch_size}")
-        row: dict[str, Any] = {"batch_size": batch_size, "places": {}}
-        for name, place in places.items():
-            with Peer(name, OURS) as peer:
+        with ExitStack() as running:
+            each = {name: (Entry(name, "place"), running.enter_context(Peer(name, OURS))) for name in places}
+            firsts = []
+            for name, (entry, peer) in each.items():
                 try:
-                    peer.ask("build", net=wanted.net, batch_size=batch_size, tf32=wanted.tf32, **place)
+                    peer.ask("build", net=wanted.net, batch_size=batch_size, tf32=wanted.tf32, **places[name])
                     peer.ask("steps")
-                    seconds = peer.ask("steps", count=wanted.repeats)["seconds"]
-                    row["places"][name] = {"seconds": seconds, "memory": peer.ask("memory")}
+                    firsts += peer.ask("steps")["seconds"]
                 except PeerFailed as failure:
-                    row["places"][name] = {"failure": str(failure)}
-        found.growth.append(row)
+                    entry.failure = str(failure)
+                    peer.close()
+            if firsts:
+                _turns("steps", each, wanted.repeats, _as_many(wanted.turn, min(firsts)))
+            row = {
+                name: {"failure": entry.failure} if entry.failure else {"seconds": entry.steps, "memory": peer.ask("memory")}
+                for name, (entry, peer) in each.items()
+            }
+        found.growth.append({"batch_size": batch_size, "places": row})
 
 
 def layers_alone(wanted: Wanted, found: Found, say: Say) -> None:
