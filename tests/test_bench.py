@@ -16,7 +16,7 @@ import pytest
 
 from minialex import layers
 from minialex.bench import bound, report
-from minialex.bench.contest import Entry, Found, Wanted, beside, growth_places
+from minialex.bench.contest import Entry, Found, Wanted, beside, growth, growth_places
 from minialex.bench.loading import Round
 from minialex.bench.peers import OURS, Peer, PeerFailed
 from minialex.bench.places import by_name, describe, places, plain_twin
@@ -295,6 +295,16 @@ def test_loading_is_told_in_images_a_second() -> None:
     assert "7.0  (99 pictures" in table
     assert [*table.splitlines()[5].split()[-1:], *table.splitlines()[6].split()[-1:]] == ["50.0%", "10.0%"]
     assert "made 2.0 times as fast as the net takes images; with the loader beside it the net reaches 80%" in table
+
+
+def test_a_place_that_cannot_be_leaves_the_others_in_the_growth() -> None:
+    found = Found({}, {})
+    growth(
+        Wanted("small", "cpu", 2, 1, turn=0.05), found, (2,), {"none": {"devices": "gpu:9"}, "one": {"devices": "cpu"}}, print
+    )
+    (row,) = found.growth
+    assert "gpu:9" in row["places"]["none"]["failure"]
+    assert len(row["places"]["one"]["seconds"]) == 1
 
 
 def found_by(**changed: Any) -> Found:
