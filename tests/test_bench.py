@@ -18,7 +18,7 @@ from minialex import layers
 from minialex.bench import bound, report
 from minialex.bench.contest import Entry, Found, Wanted, beside, growth, growth_places
 from minialex.bench.loading import Round
-from minialex.bench.peers import OURS, Peer, PeerFailed
+from minialex.bench.peers import OURS, Pair, Peer, PeerFailed
 from minialex.bench.places import by_name, describe, places, plain_twin
 from minialex.bench.turns import Spread, in_turn
 from minialex.bench.worker import Worker
@@ -264,6 +264,7 @@ def test_growth_has_a_row_for_each_batch(capsys: pytest.CaptureFixture[str]) -> 
     assert bench.main(["--net", "small", "--quick", "--growth", "--repeats", "1", "--peers", "none"]) == 0
     lines = capsys.readouterr().out.split("\n\n")[1].splitlines()
     assert [line.split()[0] for line in lines] == ["images/s", "1", "2"]
+    assert "two : one   processes" in lines[0]
 
 
 @pytest.mark.parametrize("prepared", [False, True])
@@ -359,6 +360,30 @@ def test_growth_tells_what_an_image_costs() -> None:
     assert last == ["4", "2.0", "4.0", "2.00", "120.0", "MB", "5.00"]
 
 
+def test_two_processes_are_the_most_that_two_devices_could_be() -> None:
+    seconds = {"one device": 2.0, "two processes": 1.0, "two devices": 1.25}
+    cells = {name: {"seconds": [taken], "memory": {"peak": 10**9}} for name, taken in seconds.items()}
+    table = report.sections(found_by(growth=[{"batch_size": 4, "places": cells}]))["growth"]
+    assert table.splitlines()[-1].split() == ["4", "2.0", "4.0", "3.2", "1.60", "2.00", "1,000.0", "MB"]
+    cells["two processes"] = {"failure": "no room"}
+    table = report.sections(found_by(growth=[{"batch_size": 4, "places": cells}]))["growth"]
+    assert table.splitlines()[1].split() == ["4", "2.0", "failed", "3.2", "1.60", "1,000.0", "MB"]
+    assert table.splitlines()[2].split(":")[0].strip() == "two processes"
+
+
+def test_two_at_the_same_time_do_one_in_half_of_theirs(tmp_path: Path) -> None:
+    program = tmp_path / "peer.py"
+    program.write_text(
+        "from minialex.bench.serve import serve\n"
+        "serve({'steps': lambda count: {'seconds': [3.0] * count}, 'memory': lambda: {'peak': 7}, 'fall': lambda: exit(3)})\n"
+    )
+    with Pair("two", [str(program)]) as pair:
+        assert pair.ask("steps", count=2) == {"seconds": [1.5, 1.5]}
+        assert pair.ask("memory") == {"peak": 7}
+        with pytest.raises(PeerFailed, match="two: its process ended, code 3"):
+            pair.ask("fall")
+
+
 def test_a_layer_alone_is_taken_in_its_towers_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each piece with a layer of its own; where no tower is split, in one."""
     monkeypatch.setattr(fast.Split, "piece_bytes", {"numpy": 4 * 32 * 32 * 32 * 2})
@@ -376,7 +401,7 @@ def test_a_layer_alone_is_taken_in_its_towers_pieces(monkeypatch: pytest.MonkeyP
 def test_growth_on_gpus_measures_gpus() -> None:
     assert growth_places(["cuda:0", "cuda:0"], 8) == {"one device": {"devices": "cuda:0"}}
     assert growth_places(["cuda:0", "cuda:1"], 8)["two devices"] == {"devices": "cuda:0,cuda:1"}
-    assert [*growth_places(["cpu:0", "cpu:1"], 2)] == ["one device", "one, 2 BLAS threads", "two devices"]
+    assert [*growth_places(["cpu:0", "cpu:1"], 2)] == ["one device", "one, 2 BLAS threads", "two processes", "two devices"]
     cell = {"seconds": [1.0], "memory": {"peak": 7 * 10**9, "gpu_peak": 3 * 10**9}}
     table = report.sections(found_by(growth=[{"batch_size": 4, "places": {"one device": cell}}]))
     assert table["growth"].splitlines()[-1].split() == ["4", "4.0", "1.00", "3,000.0", "MB"]

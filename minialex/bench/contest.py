@@ -11,11 +11,13 @@ from statistics import fmean, median
 from typing import Any
 
 from minialex.bench.loading import VIEWS, opened
-from minialex.bench.peers import OURS, Peer, PeerFailed
+from minialex.bench.peers import OURS, Pair, Peer, PeerFailed
 from minialex.bench.serve import Answer
 from minialex.bench.turns import in_turn
 
 Say = Callable[[str], None]
+
+APART = "two processes"  # in the growth: two of one device each, at the same time
 
 
 @dataclass(frozen=True)
@@ -161,11 +163,13 @@ def _screen(wanted: Wanted, built: Answer, found: Found, running: ExitStack, say
 
 
 def growth_places(names: Sequence[str], threads: int) -> dict[str, dict[str, Any]]:
-    """One of these devices, and all if there are several; of CPU devices there are always two, and one with all threads."""
+    """One of these devices, and all if there are several; of CPU devices there are always two, and one with all threads,
+    and two that share nothing."""
     if names[0].startswith("cpu"):
         return {
             "one device": {"devices": "cpu"},
             f"one, {threads} BLAS threads": {"devices": "cpu", "blas_threads": threads},
+            APART: {"devices": "cpu"},
             "two devices": {"devices": "cpu,cpu"},
         }
     several = {"two devices": {"devices": ",".join(names)}} if len(set(names)) > 1 else {}
@@ -177,7 +181,8 @@ def growth(wanted: Wanted, found: Found, sizes: Sequence[int], places: dict[str,
     for batch_size in sizes:
         say(f"batch {batch_size}")
         with ExitStack() as running:
-            each = {name: (Entry(name, "place"), running.enter_context(Peer(name, OURS))) for name in places}
+            kinds: dict[str, type[Peer]] = {name: Pair if name == APART else Peer for name in places}
+            each = {name: (Entry(name, "place"), running.enter_context(kind(name, OURS))) for name, kind in kinds.items()}
             firsts = []
             for name, (entry, peer) in each.items():
                 try:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from statistics import fmean
 from tempfile import TemporaryFile
 from types import TracebackType
 from typing import Any
@@ -32,13 +33,19 @@ class Peer:
 
     def ask(self, do: str, **request: Any) -> Answer:
         """The peer's answer. Raises PeerFailed if it fails, or has ended."""
+        self.begin(do, **request)
+        return self.answer()
+
+    def begin(self, do: str, **request: Any) -> None:
+        """Let it do this, and do not wait for the answer."""
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        try:
+        with suppress(OSError):  # it has ended, as its answer will tell
             print(json.dumps({"do": do, **request}), file=self._process.stdin, flush=True)
-            line = self._process.stdout.readline()
-        except OSError:
-            line = ""
+
+    def answer(self) -> Answer:
+        """To what was begun last. Raises PeerFailed as `ask` does."""
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
         if not line:
             raise PeerFailed(f"{self.name}: its process ended, {self._last_words()}")
         answer: Answer = json.loads(line)
@@ -70,3 +77,27 @@ class Peer:
         self._errors.seek(0)
         said = self._errors.read().decode("utf-8", "replace").strip().splitlines()
         return f"code {code}" + (f": {said[-1][:300]}" if said else " (is there enough memory?)" if code == -9 else "")
+
+
+class Pair(Peer):
+    """Two of them as one contestant: both do the same at the same time, each for itself. As much as that is, compared with
+    one of them alone, the machine allows."""
+
+    def __init__(self, name: str, program: Sequence[str]) -> None:
+        super().__init__(name, program)
+        self._other = Peer(name, program)
+
+    def begin(self, do: str, **request: Any) -> None:
+        super().begin(do, **request)
+        self._other.begin(do, **request)
+
+    def answer(self) -> Answer:
+        """One's answer; of `seconds` half of both's mean, for in that time one of both is done."""
+        one, other = super().answer(), self._other.answer()
+        if "seconds" in one:
+            one["seconds"] = [fmean(both) / 2 for both in zip(one["seconds"], other["seconds"], strict=True)]
+        return one
+
+    def close(self) -> None:
+        super().close()
+        self._other.close()

@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from minialex.bench.contest import Entry, Found
+from minialex.bench.contest import APART, Entry, Found
 from minialex.bench.machine import in_words
 from minialex.bench.turns import Spread
 from minialex.console import Refused
@@ -80,24 +80,36 @@ def inference(found: Found) -> Iterator[str]:
 
 
 def growth(found: Found) -> Iterator[str]:
-    """Images a second and peak memory for growing batches."""
+    """Images a second and peak memory for growing batches; how much more two devices do than one, and two processes."""
     names = list(found.growth[0]["places"])
-    yield f"{'images/s':<8}" + "".join(f"{name:>24}" for name in names) + f"{'two : one':>12}{'peak, two':>12}{'MB/image':>10}"
+    compared = {"two : one": names[-1]} | ({"processes": APART} if APART in names else {})
+    yield (
+        f"{'images/s':<8}"
+        + "".join(f"{name:>{_wide(name)}}" for name in names)
+        + "".join(f"{title:>12}" for title in compared)
+        + f"{'peak, two':>12}{'MB/image':>10}"
+    )
     before: tuple[int, int] | None = None
     for row in found.growth:
         N, cells = row["batch_size"], row["places"]
         rates = {name: Spread(tuple(cell["seconds"])).rate(N) for name, cell in cells.items() if "seconds" in cell}
-        line = f"{N:<8}" + "".join(f"{rates[name]:>24,.1f}" if name in rates else f"{'failed':>24}" for name in names)
-        if names[0] in rates and names[-1] in rates:
-            line += f"{rates[names[-1]] / rates[names[0]]:>12.2f}"
-            memory = cells[names[-1]]["memory"]
-            peak = memory.get("gpu_peak") or memory["peak"]
-            if peak is not None:
-                line += f"{megabytes(peak):>12}"
-                line += f"{(peak - before[1]) / (N - before[0]) / 1e6:>10.2f}" if before and before[0] < N else ""
-                before = N, peak
-        yield line
+        line = f"{N:<8}" + "".join(
+            f"{rates[name]:>{_wide(name)},.1f}" if name in rates else f"{'failed':>{_wide(name)}}" for name in names
+        )
+        for name in compared.values():
+            line += f"{rates[name] / rates[names[0]]:>12.2f}" if {name, names[0]} <= rates.keys() else f"{'':>12}"
+        memory = cells[names[-1]].get("memory", {})
+        peak = memory.get("gpu_peak") or memory.get("peak")
+        if peak is not None:
+            line += f"{megabytes(peak):>12}"
+            line += f"{(peak - before[1]) / (N - before[0]) / 1e6:>10.2f}" if before and before[0] < N else ""
+            before = N, peak
+        yield line.rstrip()
         yield from (f"  {name}: {cell['failure']}" for name, cell in cells.items() if "failure" in cell)
+
+
+def _wide(name: str) -> int:
+    return max(12, len(name) + 3)
 
 
 def alone(found: Found) -> Iterator[str]:
