@@ -31,6 +31,14 @@ def contiguous(x: Array) -> Array:
     return x if x.flags.c_contiguous else x.copy(order="C")
 
 
+def strided(x: Array, shape: Shape, strides: Shape, begin: int = 0) -> Array:
+    """A view of contiguous x: number (i, j, ...) of it lies i strides[0] + j strides[1] + ... bytes behind number `begin` of x."""
+    if type(x) is np.ndarray:  # as_strided would take ten times as long
+        return np.ndarray(shape, x.dtype, x, begin * x.itemsize, strides)
+    options = {"subok": True} if isinstance(x, np.ndarray) else {}
+    return array_module(x).lib.stride_tricks.as_strided(x.reshape(-1)[begin:], shape, strides, **options)  # type: ignore[no-any-return]
+
+
 def by_memory(x: Array) -> tuple[int, ...]:
     """x's axes in the order of its memory: so transposed x has no gaps, whether it is C-contiguous or channels-last."""
     return tuple(sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis])))

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from minialex.arrays import Array, Shape, array_module, empty, zeros
+from minialex.arrays import Array, Shape, empty, strided, zeros
 
 Pair = tuple[int, int]  # (height, width)
 Sides = tuple[int, int, int, int]
@@ -43,12 +43,11 @@ def pad_channels_last(x: Array, padding: Sides, fill: float = 0.0, make: Callabl
 
 
 def windows(padded: Array, kernel: tuple[int, int], stride: tuple[int, int]) -> Array:
-    """A view, not a copy: padded (N, H, W, C) -> (N, oH, oW, kH, kW, C), every patch of it at once."""
+    """A view, not a copy: padded (N, H, W, C), contiguous -> (N, oH, oW, kH, kW, C), every patch of it at once."""
     (N, H, W, C), (kH, kW), (sH, sW) = padded.shape, kernel, stride
     n, h, w, c = padded.strides
     shape = (N, (H - kH) // sH + 1, (W - kW) // sW + 1, kH, kW, C)
-    as_strided = array_module(padded).lib.stride_tricks.as_strided
-    return as_strided(padded, shape, (n, h * sH, w * sW, h, w, c))
+    return strided(padded, shape, (n, h * sH, w * sW, h, w, c))
 
 
 def im2col(x: Array, kernel: tuple[int, int], stride: tuple[int, int] = (1, 1), padding: Sides = (0, 0, 0, 0)) -> Array:

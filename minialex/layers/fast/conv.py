@@ -35,7 +35,7 @@ from minialex.layers.fast import columns
 from minialex.layers.fast.cheapest import cheapest
 from minialex.layers.fast.filters import Kept, of_taps, transformed
 from minialex.layers.fast.tiles import Tiles
-from minialex.layers.fast.workspace import room
+from minialex.layers.fast.workspace import filled, room
 
 
 class Conv2d(columns.Conv2d):
@@ -67,7 +67,7 @@ class Conv2d(columns.Conv2d):
                 tiles.add(b[outs], M)
                 Y = times(A, M, "tiles")
                 if self._rectifies:
-                    np.maximum(Y, zeros(Y, Y.shape[1:]), out=Y)
+                    np.maximum(Y, filled(0, Y.shape[1:], Y.dtype), out=Y)
                 tiles.lay(Y, y[images, :, :, outs])
         return self._pass_on(y.transpose(0, 3, 1, 2))
 

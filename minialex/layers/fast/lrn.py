@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minialex.arrays import Array, array_module
+from minialex.arrays import Array, array_module, strided
 from minialex.layers import cuda, lrn
 from minialex.layers.fast.workspace import room
 from minialex.layers.im2col import pad_channels_last
@@ -129,7 +129,7 @@ def banded_product(S: Array, B: Array, before: int, behind: int, out: Array) -> 
         inner = outs.reshape(*outs.shape[:2], C // w, w)[:, :, 1:-1].transpose(2, 0, 1, 3)
         piece, row, one = S.strides
         shape, strides = (*inner.shape[:3], before + w + behind), (w * one, piece, row, one)
-        seen = np.lib.stride_tricks.as_strided(S[:, :, w - before :], shape, strides, subok=True)
+        seen = strided(S, shape, strides, begin=w - before)
         np.matmul(seen, B[w - before : 2 * w + behind, w : 2 * w], out=inner)
     return out
 

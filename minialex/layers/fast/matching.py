@@ -7,10 +7,13 @@ begin where the image does, nor end there.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import pairwise, product
 
-from minialex.arrays import Array
+from minialex.arrays import Array, Shape
 from minialex.layers.im2col import Pair
+
+Index = tuple[slice, ...]
 
 
 def matching(pixels: Array, blocks: Array, begin: Pair = (0, 0)) -> Iterator[tuple[Array, Array]]:
@@ -18,11 +21,22 @@ def matching(pixels: Array, blocks: Array, begin: Pair = (0, 0)) -> Iterator[tup
 
     begin: where pixel (0, 0) lies from the first block's corner. Whole blocks come together, and what is at the edges apart.
     """
-    (N, H, W, C), (h, w) = pixels.shape, blocks.shape[3:5]
-    for (i, rows, u), (j, columns, v) in product(_runs(begin[0], H, h), _runs(begin[1], W, w)):
-        part = blocks[:, rows, columns, u, v]
-        _, R, K, p, q, _ = part.shape
-        yield pixels[:, i, j].reshape(N, R, p, K, q, C).transpose(0, 1, 3, 2, 4, 5), part
+    for in_pixels, shape, in_blocks in _places(pixels.shape, blocks.shape[3:5], begin):
+        yield pixels[in_pixels].reshape(shape).transpose(0, 1, 3, 2, 4, 5), blocks[in_blocks]
+
+
+@lru_cache(maxsize=256)
+def _places(pixels: Shape, block: Pair, begin: Pair) -> list[tuple[Index, Shape, Index]]:
+    """Which pixels come together, (N, rows, h, columns, w, C) of them, and where in the blocks they stand."""
+    (N, H, W, C), (h, w), every = pixels, block, slice(None)
+    return [
+        (
+            (every, i, j),
+            (N, rows.stop - rows.start, u.stop - u.start, columns.stop - columns.start, v.stop - v.start, C),
+            (every, rows, columns, u, v),
+        )
+        for (i, rows, u), (j, columns, v) in product(_runs(begin[0], H, h), _runs(begin[1], W, w))
+    ]
 
 
 def _runs(begin: int, length: int, size: int) -> Iterator[tuple[slice, slice, slice]]:

@@ -10,6 +10,7 @@ Arrays of tiles have the tiles first, p = (image, row, column); then the place w
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -18,7 +19,7 @@ import numpy as np
 from minialex.arrays import Array, zeros
 from minialex.layers.fast.matching import matching
 from minialex.layers.fast.toom_cook import everywhere, in_two_dimensions
-from minialex.layers.fast.workspace import padded_room, room
+from minialex.layers.fast.workspace import filled, padded_room, room
 from minialex.layers.im2col import Pair, Sides, pad_channels_last, windows
 
 
@@ -38,21 +39,21 @@ class Tiles:
     begin: Pair = (0, 0)
     largest: Pair = (0, 0)
 
-    @property
+    @cached_property
     def taps(self) -> Pair:
         return -(-self.kernel[0] // self.stride[0]), -(-self.kernel[1] // self.stride[1])
 
-    @property
+    @cached_property
     def width(self) -> Pair:
         """n, the cells of a tile."""
         return self.m[0] + self.taps[0] - 1, self.m[1] + self.taps[1] - 1
 
-    @property
+    @cached_property
     def grid(self) -> Pair:
         """How many rows and columns of tiles cover the outputs."""
         return -(-self.outputs[0] // self.m[0]), -(-self.outputs[1] // self.m[1])
 
-    @property
+    @cached_property
     def cover(self) -> Pair:
         """How many rows and columns of cells these tiles reach over."""
         return self.grid[0] * self.m[0] + self.taps[0] - 1, self.grid[1] * self.m[1] + self.taps[1] - 1
@@ -68,8 +69,12 @@ class Tiles:
 
     def add_adjoint(self, dM: Array) -> Array:
         """db (O,) from dM (p, n n, O): what stands where b was added."""
-        ones = np.ones(len(dM), dM.dtype)
-        return np.sum([ones @ dM[:, place] for place in everywhere(self.m, self.taps)], axis=0)
+        first, *others = everywhere(self.m, self.taps)
+        ones = filled(1, (len(dM),), dM.dtype)
+        db: Array = ones @ dM[:, first]
+        for place in others:
+            db += ones @ dM[:, place]
+        return db
 
     def cut(self, x: Array) -> Array:
         """x (N, C, H, W) -> its tiles (p, n n, s² C), in the room for tiles."""
@@ -119,8 +124,7 @@ class Tiles:
 
     def of_these(self, filters: Array) -> Array:
         """The filters (t, c, o) of the largest tiles, or their gradients -> those of these tiles' places (n, n, c, o)."""
-        most = (max(m, largest) + r - 1 for m, largest, r in zip(self.m, self.largest, self.taps, strict=True))
-        return filters.reshape(*most, *filters.shape[1:])[: self.width[0], : self.width[1]]
+        return filters.reshape(*self._most, *filters.shape[1:])[: self.width[0], : self.width[1]]
 
     def filters(self, W: Array) -> Array:
         """W (O, C, kH, kW) -> (r r, s² C, O), the taps over the cells."""
@@ -150,23 +154,29 @@ class Tiles:
             in_cells[...] = pixels
         return cells.reshape(N, height, width, sH * sW * C)
 
-    @property
+    @cached_property
+    def _most(self) -> Pair:
+        """The width of the largest tiles."""
+        height, width = (max(m, most) + r - 1 for m, most, r in zip(self.m, self.largest, self.taps, strict=True))
+        return height, width
+
+    @cached_property
     def _from(self) -> Pair:
         """The image's row and column at which the cells begin; below 0 in the padding."""
         return self.begin[0] * self.stride[0] - self.padding[0], self.begin[1] * self.stride[1] - self.padding[2]
 
-    @property
+    @cached_property
     def _margin(self) -> Pair:
         """How many rows and columns of zeros stand before the image."""
         return max(0, -self._from[0]), max(0, -self._from[1])
 
-    @property
+    @cached_property
     def _seen(self) -> tuple[slice, ...]:
         """What the tiles reach of images (N, C, H, W): with a stride not always all."""
         (i, j), (height, width), (sH, sW) = self._from, self.cover, self.stride
         return slice(None), slice(None), slice(max(0, i), i + height * sH), slice(max(0, j), j + width * sW)
 
-    @property
+    @cached_property
     def _outputs(self) -> tuple[slice, ...]:
         """Which of all outputs (N, oH, oW, O) are these tiles'."""
         (i, j), (h, w) = self.begin, self.outputs
