@@ -134,6 +134,7 @@ def banded_product(S: Array, B: Array, before: int, behind: int, out: Array) -> 
     return out
 
 
+@lru_cache(maxsize=64)
 def _rows(P: int) -> int:
     """At most ROWS, and not under half of them if that lets P be cut into equal parts."""
     parts = -(-P // ROWS)

@@ -5,6 +5,8 @@ NumPy would go through every piece in a loop of its own, which takes longer to b
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from minialex.arrays import Array
@@ -12,8 +14,14 @@ from minialex.arrays import Array
 
 def copy_runs(source: Array, target: Array) -> None:
     """target[...] = source, for one shape and dtype; in both the last two axes lie in one piece."""
-    run = np.dtype((np.void, source.itemsize * source.shape[-2] * source.shape[-1]))
+    run = _run(source.itemsize * source.shape[-2] * source.shape[-1])
     _by(run, target)[...] = _by(run, source)
+
+
+@lru_cache(maxsize=64)
+def _run(size: int) -> np.dtype[np.void]:
+    """A number of so many bytes."""
+    return np.dtype((np.void, size))
 
 
 def _by(run: np.dtype[np.void], x: Array) -> Array:

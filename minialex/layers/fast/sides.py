@@ -12,6 +12,8 @@ Images are taken by the few, so that they are still in the cache at the next ste
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
+from math import prod
 from typing import Any, NamedTuple
 
 from minialex.arrays import Array, Shape, empty
@@ -28,6 +30,7 @@ class Side(NamedTuple):
     stride: int
     before: int
 
+    @lru_cache(maxsize=256)  # noqa: B019  a Side is nothing but four numbers
     def reach(self, place: int, pixels: int, windows: int) -> tuple[slice, slice]:
         """Of so many windows those that have one of so many pixels at this place, and these pixels."""
         begin = place - self.before
@@ -95,7 +98,7 @@ class BySides(pool._Pool2d):
 
     def _pieces(self, x: Array) -> Iterator[tuple[Array, slice]]:
         """Some images (n, H, W, C), contiguous: x's own memory, if they lie there so; and which they are."""
-        step = max(1, self.piece_bytes // max(1, x[:1].nbytes))
+        step = max(1, self.piece_bytes // max(1, prod(x.shape[1:]) * x.itemsize))
         for n in range(0, len(x), step):
             yield pad_channels_last(x[n : n + step], (0, 0, 0, 0), make=_images_room), slice(n, min(n + step, len(x)))
 

@@ -89,13 +89,12 @@ class Tiles:
         Tiles that begin at the first output make dx anew; those of other parts add to it.
         """
         N, (rows, columns), (mH, mW) = len(dx), self.grid, self.m
-        down, right = -(-self.width[0] // mH), -(-self.width[1] // mW)
+        down, right = self._reach
         cells = room(dtiles, (N, rows + down - 1, mH, columns + right - 1, mW, dtiles.shape[2]), "cells")
         cells[:, rows:] = cells[:, :, :, columns:] = 0
         dtiles = dtiles.reshape(N, rows, columns, *self.width, -1).transpose(0, 1, 3, 2, 4, 5)
-        for u, v in np.ndindex(down, right):
-            part = dtiles[:, :, u * mH : (u + 1) * mH, :, v * mW : (v + 1) * mW]
-            place = cells[:, u : u + rows, : part.shape[2], v : v + columns, : part.shape[4]]
+        for (u, v), (in_tiles, among_cells) in self._overlaps.items():
+            part, place = dtiles[in_tiles], cells[among_cells]
             np.copyto(place, part) if (u, v) == (0, 0) else np.add(place, part, out=place)
         seen, first = dx[self._seen], self.begin == (0, 0)
         if first and seen.shape != dx.shape:
@@ -153,6 +152,23 @@ class Tiles:
         for pixels, in_cells in matching(seen.transpose(0, 2, 3, 1), cells, self._margin):
             in_cells[...] = pixels
         return cells.reshape(N, height, width, sH * sW * C)
+
+    @cached_property
+    def _reach(self) -> Pair:
+        """Over how many blocks of m x m cells, down and along, a tile reaches."""
+        return -(-self.width[0] // self.m[0]), -(-self.width[1] // self.m[1])
+
+    @cached_property
+    def _overlaps(self) -> dict[Pair, tuple[tuple[slice, ...], tuple[slice, ...]]]:
+        """Block (u, v) of each tile: where it is in (N, rows, n, columns, n, c), and where among the cells it lies."""
+        (rows, columns), (mH, mW), (nH, nW), every = self.grid, self.m, self.width, slice(None)
+        return {
+            (u, v): (
+                (every, every, slice(u * mH, (u + 1) * mH), every, slice(v * mW, (v + 1) * mW)),
+                (every, slice(u, u + rows), slice(min(mH, nH - u * mH)), slice(v, v + columns), slice(min(mW, nW - v * mW))),
+            )
+            for u, v in np.ndindex(*self._reach)
+        }
 
     @cached_property
     def _most(self) -> Pair:

@@ -53,9 +53,11 @@ def _down(down: Side, images: Array, oH: int, rank: int) -> tuple[Array, Array]:
 
 def _along(along: Side, m: Array, e: Array, y: Array, code: Array) -> None:
     """From m and e y and the code."""
-    deal = _Deal(along, y.shape)
+    deal = _deal(along, y.shape)
     columns, codes = deal.out(m, -np.inf), deal.out(e, 0)
-    (largest, top), (best, leading), (_, won) = (deal.windows(*each) for each in ((m, "y"), (e, "code"), (e, "won")))
+    (largest, top), (best, leading), (_, won) = (
+        deal.windows(*each) for each in ((m, "dealt y"), (e, "dealt code"), (e, "dealt won"))
+    )
     np.maximum(deal.place(columns, 0), deal.place(columns, along.kernel - 1), out=top)
     for v in range(1, along.kernel - 1):
         np.maximum(top, deal.place(columns, v), out=top)
@@ -80,7 +82,7 @@ class _Deal:
 
     def out(self, x: Array, nothing: float) -> Array:
         """x (n, oH, W, C) as such arrays (min(kW, sW), n, oH, columns, C), nothing where x has no pixel."""
-        arrays = room(x, (min(self.along.kernel, self.along.stride), *self.shape), f"dealt {x.dtype}")
+        arrays = room(x, (min(self.along.kernel, self.along.stride), *self.shape), "dealt")
         for r, columns in enumerate(arrays):
             there, pixels = self.along.reach(r, x.shape[2], self.shape[2])
             copy_runs(x[:, :, pixels, None], columns[:, :, there, None])
@@ -93,8 +95,11 @@ class _Deal:
 
     def windows(self, like: Array, name: str) -> tuple[Array, Array]:
         """Room for a number of each window: as (n, oH, oW, C), and as the long row."""
-        whole = room(like, self.shape, f"dealt {name}")
+        whole = room(like, self.shape, name)
         return whole[:, :, : self.oW], whole.reshape(-1)[: self.length]
+
+
+_deal = lru_cache(maxsize=64)(_Deal)
 
 
 @lru_cache(maxsize=16)
