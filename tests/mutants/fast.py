@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import asdict
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -54,7 +55,7 @@ def with_tiles(fresh: ModuleType) -> Any:
     def chosen(*case: Any) -> Any:
         (channels, _), *geometry, _, _ = case
         found = cheapest(*case) if channels == 1 else (Tiles((3, 2), *geometry),)
-        return tuple(fresh.Tiles(**vars(tiles)) for tiles in found)
+        return tuple(fresh.Tiles(**asdict(tiles)) for tiles in found)
 
     module.__dict__["cheapest"] = chosen
     return in_tiles(module)
@@ -312,17 +313,17 @@ TILES = Subject(
         ),
         Mutant(
             "db of one place more",
-            "np.sum([ones @ dM[:, place] for place in",
-            "np.sum([ones @ dM[:, place] for place in (0,) +",
+            "first, *others = everywhere(self.m, self.taps)",
+            "first, *others = (*everywhere(self.m, self.taps), 0)",
             "db hears of a place at which b was not added",
             "Tiles.add_adjoint",
         ),
         Mutant(
             "overlaps forgotten",
-            "np.ndindex(down, right)",
+            "np.ndindex(*self._reach)",
             "np.ndindex(1, 1)",
             "what tiles have beyond their own m x m cells is dropped",
-            "Tiles.cut_adjoint",
+            "Tiles._overlaps",
         ),
         Mutant(
             "rows and columns exchanged",
@@ -725,8 +726,8 @@ RUNS = Subject(
     (
         Mutant(
             "half a run",
-            "source.shape[-2] * source.shape[-1]))",
-            "source.shape[-1]))",
+            "source.shape[-2] * source.shape[-1])",
+            "source.shape[-1])",
             "only the first part moves",
             "copy_runs",
         ),
@@ -869,8 +870,8 @@ FAST_LRN = Subject(
         ),
         Mutant(
             "the middle from the block's own start",
-            "S[:, :, w - before :], shape",
-            "S[:, :, w:], shape",
+            "begin=w - before",
+            "begin=w",
             "the blocks in the middle read from their own first channel on",
             "banded_product",
         ),

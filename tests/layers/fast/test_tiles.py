@@ -14,7 +14,7 @@ from minialex.layers import fast
 from minialex.layers.fast import toom_cook
 from minialex.layers.fast.cheapest import cheapest
 from minialex.layers.fast.tiles import Tiles
-from minialex.layers.fast.workspace import room, workspace
+from minialex.layers.fast.workspace import _Memory, _memory, filled, room, workspace
 from tests.checks.suite import same
 from tests.layers.fast.test_fast import InTiles
 
@@ -158,6 +158,32 @@ def test_a_thread_finds_its_own_room_again_and_nobody_elses() -> None:
     thread.start()
     thread.join()
     assert not np.shares_memory(others[0], mine)
+
+
+def test_a_room_is_found_again_until_its_memory_grows() -> None:
+    x = np.ones(3, np.float32)
+    small = room(x, (2, 3), "grows")
+    assert room(x, (2, 3), "grows") is small
+    large = room(x, (40, 3), "grows")
+    again = room(x, (2, 3), "grows")
+    assert np.shares_memory(again, large)
+    assert not np.shares_memory(small, large)
+
+
+def test_what_has_been_asked_of_a_room_is_not_remembered_for_ever() -> None:
+    x = np.ones(3, np.float32)
+    shapes = [(n, 1) for n in range(200, 0, -1)]
+    assert [room(x, shape, "many").shape for shape in shapes] == shapes
+    kept = _memory(x, 200, "many").rooms
+    assert 0 < len(kept) <= _Memory.most
+
+
+def test_what_all_may_read_nobody_writes_to() -> None:
+    zeros = filled(0, (2, 3), np.dtype(np.float32))
+    assert filled(0, (2, 3), np.dtype(np.float32)) is zeros
+    assert zeros.dtype == np.float32
+    with pytest.raises(ValueError, match="read-only"):
+        zeros[0, 0] = 1
 
 
 def test_a_room_is_that_of_a_device() -> None:
