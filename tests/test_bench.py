@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from minialex import layers
-from minialex.bench import bound, report
+from minialex.bench import bound, contest, report
 from minialex.bench.contest import Entry, Found, Wanted, beside, growth, growth_places
 from minialex.bench.loading import Round
 from minialex.bench.peers import OURS, Pair, Peer, PeerFailed
@@ -369,6 +369,20 @@ def test_two_processes_are_the_most_that_two_devices_could_be() -> None:
     table = report.sections(found_by(growth=[{"batch_size": 4, "places": cells}]))["growth"]
     assert table.splitlines()[1].split() == ["4", "2.0", "failed", "3.2", "1.60", "1,000.0", "MB"]
     assert table.splitlines()[2].split(":")[0].strip() == "two processes"
+
+
+def test_the_two_processes_of_the_growth_are_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    class Noted(Pair):
+        def answer(self) -> dict[str, Any]:
+            seen.append(self.name)
+            return super().answer()
+
+    monkeypatch.setattr(contest, "Pair", Noted)
+    apart: dict[str, dict[str, Any]] = {name: {"devices": "cpu"} for name in ("one device", "two processes")}
+    growth(Wanted("small", "cpu", 2, 1, turn=0.05), Found({}, {}), (2,), apart, print)
+    assert set(seen) == {"two processes"}
 
 
 def test_two_at_the_same_time_do_one_in_half_of_theirs(tmp_path: Path) -> None:
