@@ -27,6 +27,7 @@ import numpy as np
 from minialex.arrays import Array, Shape
 from minialex.layers import activation, cuda
 from minialex.layers.base import Layer
+from minialex.layers.fast.workspace import filled
 
 LONG = 1 << 16  # numbers that a loop of NumPy's is long with: beginning a loop costs as much as some thousand of them
 
@@ -132,9 +133,9 @@ def _black(shape: Shape, dtype: Any) -> Array:
     n = N & -N if (N := shape[0]) else 1
     while n > 1 and n * prod(shape[1:]) > LONG:
         n //= 2
-    zeros = np.zeros((n, *shape[2:], shape[1]) if len(shape) == 4 else (n, *shape[1:]), dtype)
-    zeros.flags.writeable = False
-    return zeros.transpose(0, 3, 1, 2) if len(shape) == 4 else zeros
+    if len(shape) == 4:
+        return filled(0, (n, *shape[2:], shape[1]), dtype).transpose(0, 3, 1, 2)
+    return filled(0, (n, *shape[1:]), dtype)
 
 
 def _channels_last(x: Array) -> Array:
